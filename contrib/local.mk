@@ -12,6 +12,7 @@ EXTRA_DIST += \
 # Units of systemd, with the programs where they are installed.
 systemd_units = \
 	contrib/systemd/tgt-glue-scrub.service \
+	contrib/systemd/tgt-glue-metrics.service \
 	contrib/systemd/tgt-glue-watch.service \
 	contrib/systemd/vhdfs-tgtd@.service \
 	contrib/systemd/vhdfs@.service \
@@ -19,6 +20,8 @@ systemd_units = \
 EXTRA_DIST += \
 	contrib/systemd/tgt-glue-scrub.service.in \
 	contrib/systemd/tgt-glue-scrub.timer \
+	contrib/systemd/tgt-glue-metrics.service.in \
+	contrib/systemd/tgt-glue-metrics.timer \
 	contrib/systemd/tgt-glue-watch.service.in \
 	contrib/systemd/vhdfs-tgtd@.service.in \
 	contrib/systemd/tgt.service.d/vhdfs.conf \
@@ -35,10 +38,15 @@ check_DATA += $(systemd_units)
 SUFFIXES = .service.in .service
 $(systemd_units): Makefile
 if WITH_SYSTEMD
-systemdsystemunit_DATA = $(systemd_units) contrib/systemd/tgt-glue-scrub.timer
+systemdsystemunit_DATA = $(systemd_units) \
+	contrib/systemd/tgt-glue-metrics.timer \
+	contrib/systemd/tgt-glue-scrub.timer
 systemdtgtdir = $(systemdsystemunitdir)/tgt.service.d
 systemdtgt_DATA = contrib/systemd/tgt.service.d/vhdfs.conf
 endif
+
+# A dashboard of Grafana for the metrics of `tgt-glue status --prometheus'.
+dist_pkgdata_DATA = contrib/grafana/tgt-glue.json
 
 # Checks, builds and tags what is committed.
 release:

@@ -55,6 +55,9 @@ unit_tests = \
 	tests/unit/test-quota \
 	tests/unit/test-examination \
 	tests/unit/test-space-need \
+	tests/unit/test-events \
+	tests/unit/test-samples \
+	tests/unit/test-session-events \
 	tests/unit/test-glue \
 	tests/unit/test-last-applied \
 	tests/unit/test-textfile \
@@ -180,6 +183,12 @@ tests_unit_test_examination_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=examine
 tests_unit_test_textfile_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_textfile_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=strdup,--wrap=getdelim
+tests_unit_test_events_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
+tests_unit_test_events_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=sd_journal_sendv
+tests_unit_test_session_events_LDADD = \
+	$(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
+tests_unit_test_samples_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_last_applied_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 
@@ -434,11 +443,13 @@ tgt_tests = \
 	tests/tgt/test-data-disks.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-exports.sh \
+	tests/tgt/test-follow.sh \
 	tests/tgt/test-forged.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-groups.sh \
 	tests/tgt/test-include.sh \
 	tests/tgt/test-interrupt.sh \
+	tests/tgt/test-log.sh \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
 	tests/tgt/test-orphans.sh \
@@ -446,6 +457,7 @@ tgt_tests = \
 	tests/tgt/test-publish-interrupt.sh \
 	tests/tgt/test-publish.sh \
 	tests/tgt/test-rename.sh \
+	tests/tgt/test-quota.sh \
 	tests/tgt/test-reopen.sh \
 	tests/tgt/test-reset.sh \
 	tests/tgt/test-restore-from.sh \
@@ -462,6 +474,7 @@ tgt_tests = \
 	tests/tgt/test-undo.sh \
 	tests/tgt/test-values.sh \
 	tests/tgt/test-versions.sh \
+	tests/tgt/test-warn.sh \
 	tests/tgt/test-watch.sh \
 	$(NULL)
 if HAVE_CMOCKA

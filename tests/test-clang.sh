@@ -20,6 +20,7 @@ test_clang_finds_no_warning_in_any_c_file() {
 	[ -s "$scratch/files" ] || fail "expected C files, found none"
 	xargs -n 16 -P "$(nproc)" clang -fsyntax-only -DHAVE_CONFIG_H \
 		-I"$top_builddir" -Ivhdfs -Itests -I. -DCONFDIR='"/etc/vhdfs"' \
+		-DLOGDIR='"/var/log/vhdfs"' -DPKGLIBEXECDIR='"/usr/libexec/vhdfs"' \
 		-DWITH_ISCSI -pthread -Wall -Wextra -Wshadow -Wvla -Werror \
 		"${flags[@]}" <"$scratch/files" >"$scratch/log" 2>&1 ||
 		fail "expected no warning, found: $(tail -n 60 "$scratch/log")"

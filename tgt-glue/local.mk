@@ -2,6 +2,7 @@
 # All but main is a library, for the unit tests too.
 noinst_LIBRARIES += tgt-glue/libglue.a
 tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) \
+	$(LIBSYSTEMD_CFLAGS) -DLOGDIR='"$(vhdfslogdir)"' \
 	-DPKGLIBEXECDIR='"$(pkglibexecdir)"'
 dist_pkglibexec_SCRIPTS = tgt-glue/look-into
 tgt_glue_libglue_a_SOURCES = \
@@ -21,6 +22,10 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/backup/transfer.h \
 	tgt-glue/base/arena.c \
 	tgt-glue/base/arena.h \
+	tgt-glue/base/events.c \
+	tgt-glue/base/events.h \
+	tgt-glue/base/hook.c \
+	tgt-glue/base/hook.h \
 	tgt-glue/base/messages.c \
 	tgt-glue/base/messages.h \
 	tgt-glue/base/textfile.c \
@@ -50,6 +55,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/ipxe.c \
 	tgt-glue/command/keep.c \
 	tgt-glue/command/load.c \
+	tgt-glue/command/log.c \
 	tgt-glue/command/orphans.c \
 	tgt-glue/command/promote.c \
 	tgt-glue/command/publish.c \
@@ -58,11 +64,18 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/restore-from.c \
 	tgt-glue/command/restore.c \
 	tgt-glue/command/retire.c \
+	tgt-glue/command/samples.c \
+	tgt-glue/command/samples.h \
 	tgt-glue/command/secret.c \
 	tgt-glue/command/select.c \
 	tgt-glue/command/select.h \
+	tgt-glue/command/session-events.c \
+	tgt-glue/command/session-events.h \
 	tgt-glue/command/snapshot.c \
+	tgt-glue/command/status-changes.c \
 	tgt-glue/command/status-command.c \
+	tgt-glue/command/status-follow.c \
+	tgt-glue/command/status-follow.h \
 	tgt-glue/command/status-json.c \
 	tgt-glue/command/status-print.h \
 	tgt-glue/command/status-prometheus.c \
@@ -74,8 +87,12 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/version-operand.c \
 	tgt-glue/command/version-operand.h \
 	tgt-glue/command/versions.c \
+	tgt-glue/command/warnings.c \
+	tgt-glue/command/warnings.h \
 	tgt-glue/command/watch-ends.c \
 	tgt-glue/command/watch-ends.h \
+	tgt-glue/command/watch-events.c \
+	tgt-glue/command/watch-events.h \
 	tgt-glue/command/watch-internal.h \
 	tgt-glue/command/watch.c \
 	tgt-glue/config/acl.c \
@@ -122,6 +139,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/clients.h \
 	tgt-glue/reconcile/difference.c \
 	tgt-glue/reconcile/difference.h \
+	tgt-glue/reconcile/disk-quota.c \
+	tgt-glue/reconcile/disk-quota.h \
 	tgt-glue/reconcile/execute.c \
 	tgt-glue/reconcile/execute.h \
 	tgt-glue/reconcile/exports.c \
@@ -148,6 +167,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/plan-print.c \
 	tgt-glue/reconcile/plan.c \
 	tgt-glue/reconcile/plan.h \
+	tgt-glue/reconcile/quotas.c \
+	tgt-glue/reconcile/quotas.h \
 	tgt-glue/reconcile/reconcile.c \
 	tgt-glue/reconcile/reconcile.h \
 	tgt-glue/reconcile/removals.c \
@@ -203,6 +224,7 @@ LIBGLUE_LIBS = \
 	$(LIBVHDFS_LIBS) \
 	$(INOTIFYTOOLS_LIBS) \
 	$(JANSSON_LIBS) \
+	$(LIBSYSTEMD_LIBS) \
 	$(NULL)
 
 sbin_PROGRAMS += tgt-glue/tgt-glue

@@ -19,6 +19,10 @@ make_units() {
 			-e '^ExecStart=/usr/sbin/tgtd ' "$units/$unit" ||
 			fail "expected $unit to start a program of this build, or tgtd"
 	done
+	sed "s|exec [^ ]*/tgt-glue |exec $top_builddir/tgt-glue/tgt-glue |" \
+		"$top_builddir/contrib/systemd/tgt-glue-metrics.service" \
+		>"$units/tgt-glue-metrics.service"
+	cp "$top_srcdir/contrib/systemd/tgt-glue-metrics.timer" "$units"
 }
 
 # directive UNIT NAME: prints all values of the directive, in one line.

@@ -30,12 +30,33 @@ test_systemd_analyze_verifies_the_units() {
 	verify "$units/vhdfs@srv-disks.service" "$units/vhdfs-tgtd@1.service" \
 		"$units/tgt-glue-watch.service" \
 		"$units/tgt-glue-scrub.service" \
-		"$top_srcdir/contrib/systemd/tgt-glue-scrub.timer" ||
+		"$top_srcdir/contrib/systemd/tgt-glue-scrub.timer" \
+		"$units/tgt-glue-metrics.service" \
+		"$units/tgt-glue-metrics.timer" ||
 		fail "expected valid units: $(cat "$scratch/verify")"
 	sed 's/^KillMode=/KilMode=/' "$units/vhdfs@.service" \
 		>"$units/vhdfs@wrong.service"
 	! verify "$units/vhdfs@wrong.service" ||
 		fail "expected a mistake in a unit to be found"
+}
+
+# As systemd does: $$ is $, and ${NAME} is the variable.
+test_commands_of_the_metrics_unit_write_the_file() {
+	local line
+
+	make_units
+	mkdir -p "$scratch/store/masters"
+	touch "$scratch/store/masters/win11.vhdx"
+	printf '[fleet]\nstore = %s\nmount = %s\niqn-prefix = iqn.2026-01.lan:x\ntargets-file = %s\ncontrol-port = 9\n' \
+		"$scratch/store" "$scratch/mnt" "$scratch/targets.conf" \
+		>"$scratch/fleet.conf"
+	export TEXTFILES=$scratch
+	while read -r line; do
+		line=${line//\$\$/\$}
+		eval "${line//tgt-glue status/tgt-glue --config $scratch/fleet.conf status}"
+	done < <(sed -n 's/^ExecStart=//p' "$units/tgt-glue-metrics.service")
+	has_line '^tgt_glue_tgtd_up 0$' "$scratch/tgt-glue.prom"
+	[ ! -e "$scratch/.tgt-glue.new" ] || fail "expected no other file"
 }
 
 # exposed UNIT TENTHS: is the exposure of the unit at most TENTHS / 10?
@@ -56,6 +77,9 @@ test_exposure_is_below_its_limit() {
 	remark "$(tail -n 1 "$scratch/exposure")"
 	exposed tgt-glue-scrub.service 20 ||
 		fail "expected at most 2.0: $(cat "$scratch/exposure")"
+	exposed tgt-glue-metrics.service 20 ||
+		fail "expected at most 2.0: $(cat "$scratch/exposure")"
+	remark "$(tail -n 1 "$scratch/exposure")"
 	exposed vhdfs-tgtd@.service 48 ||
 		fail "expected at most 4.8: $(cat "$scratch/exposure")"
 	remark "$(tail -n 1 "$scratch/exposure")"

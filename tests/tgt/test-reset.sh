@@ -462,4 +462,47 @@ test_interrupted_reset_is_completed_by_the_next() {
 	done
 }
 
+# stamped_image TIME: an old image of pc1 with the stamp of that time.
+stamped_image() {
+	cp "$scratch/store/clients/pc1.vhdx" \
+		"$scratch/store/clients/.pc1.vhdx.$(date -u -d "$1" \
+			+%Y%m%dT%H%M%S.000000Z)"
+}
+
+test_keep_age_removes_only_beyond_keep_and_older() {
+	start_fleet pc1
+	printf 'keep = 2\nkeep-age = 7d\n' >>"$scratch/fleet.conf"
+	for days in 1 6 8 20; do
+		stamped_image "$days days ago"
+	done
+	use_disk pc1
+	expect 0 glue reset pc1
+	# That of now, and those of 1 and 6 days.
+	equal "old images" 3 "$(old_images pc1 | wc -l)"
+	# As many as keep says stay, however old they are.
+	rm "$scratch"/store/clients/.pc1.vhdx.*Z
+	stamped_image "30 days ago"
+	use_disk pc1
+	expect 0 glue reset pc1
+	equal "old images within keep" 2 "$(old_images pc1 | wc -l)"
+	sed -i 's/^keep-age.*/keep-age = soon/' "$scratch/fleet.conf"
+	expect_error 1 "keep-age: expected a number and h, d or w, such as 7d, found 'soon'" \
+		glue check
+}
+
+# A clock that goes on, or was set, makes no image old.  The reset of a fresh
+# image gives no newer stamp.
+test_keep_age_does_not_follow_the_clock() {
+	start_fleet pc1
+	printf 'keep = 1\nkeep-age = 1d\n' >>"$scratch/fleet.conf"
+	stamped_image "2400 hours ago"
+	stamped_image "2404 hours ago"
+	expect 0 glue reset pc1
+	equal "old images" 2 "$(old_images pc1 | wc -l)"
+	# An old image of another client has the newest stamp.
+	: >"$scratch/store/clients/.pc2.vhdx.$(date -u +%Y%m%dT%H%M%S.000000Z)"
+	expect 0 glue reset pc1
+	equal "old images" 1 "$(old_images pc1 | wc -l)"
+}
+
 run_tests

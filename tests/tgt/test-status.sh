@@ -296,6 +296,106 @@ test_secrets_are_not_shown() {
 		fail "expected no secret in the output"
 }
 
+# Writes 8 MiB to the disk of pc1.
+fill_disk() {
+	dd if=/dev/urandom of="$scratch/mnt/clients/pc1.vhdx.raw" bs=1M count=8 \
+		conv=notrunc,fsync status=none
+}
+
+# sample AGE FREE BYTES: a sample of the store and of pc1's image, by watch.
+sample() {
+	local now
+
+	now=$(date +%s)
+	{
+		echo "store $((now - $1)) $2"
+		echo "clients/pc1.vhdx $(stat -c %i "$scratch/store/clients/pc1.vhdx") $((now - $1)) $3"
+	} >"$scratch/targets.conf.samples"
+}
+
+test_growth_and_days_until_full_follow_from_samples() {
+	local use free
+
+	apply_fleet pc1 pc2
+	fill_disk
+	use=$(field pc1 disk-use)
+	equal "growth without samples" null "$(field pc1 growth)"
+	# A day ago the image was empty, and the store had twice its free space.
+	free=$(glue status --json | jq .free)
+	sample 86400 $((free * 2)) 0
+	within "growth" "$(field pc1 growth)" "$use"
+	equal "growth of pc2" null "$(field pc2 growth)"
+	within "days" "$(glue status --json | jq '."days-until-full" * 1000')" 1000
+	expect 0 glue status
+	shows '^pc1 grows by [0-9.]+M a day$'
+	shows '^the store is full in 1 days at the pace'
+	awk 'length > 79' "$scratch/stdout" | grep . &&
+		fail "expected lines of at most 79 columns"
+	expect 0 glue status --prometheus
+	shows '^tgt_glue_client_growth_bytes_per_day.client="pc1". [0-9]'
+	shows '^tgt_glue_store_days_until_full [0-9.]'
+	# Free space that grows, and an image that was replaced.
+	sample 86400 0 0
+	sed -i 's/^clients\/pc1.vhdx [0-9]*/clients\/pc1.vhdx 1/' \
+		"$scratch/targets.conf.samples"
+	equal "growth of another image" null "$(field pc1 growth)"
+	equal "days" null "$(glue status --json | jq '."days-until-full"')"
+	# A minute says nothing.
+	sample 60 $((free * 2)) 0
+	equal "growth in a minute" null "$(field pc1 growth)"
+}
+
+# within SUBJECT FOUND EXPECTED: within a tenth; other files of the file system
+# change its free space.
+within() {
+	awk -v a="$2" -v b="$3" 'BEGIN { exit !(a > b * 0.9 && a < b * 1.1) }' ||
+		fail "$1: expected about $3, found $2"
+}
+
+# A panel of a metric that does not exist would be empty, and nothing tells it.
+test_metrics_of_the_dashboard_exist() {
+	apply_fleet pc1
+	sample 86400 $((1 << 60)) 0
+	glue status --prometheus |
+		sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' | sort >"$scratch/metrics"
+	jq -r '.panels[].targets[].expr' \
+		"$top_srcdir/contrib/grafana/tgt-glue.json" |
+		grep -Eo 'tgt_glue_[a-z_]+' | sort -u >"$scratch/shown"
+	[ "$(wc -l <"$scratch/shown")" -ge 20 ] ||
+		fail "expected the metrics of all panels"
+	comm -13 "$scratch/metrics" "$scratch/shown" >"$scratch/unknown"
+	[ ! -s "$scratch/unknown" ] ||
+		fail "expected known metrics, found: $(cat "$scratch/unknown")"
+}
+
+test_watch_takes_samples() {
+	apply_fleet pc1
+	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch.out" 2>&1 &
+	watch_pid=$!
+	at_exit 'kill $watch_pid; wait $watch_pid'
+	wait_until 10 test -s "$scratch/targets.conf.samples"
+	grep -Eqx "store [0-9]+ [0-9]+" "$scratch/targets.conf.samples"
+	grep -Eqx "clients/pc1.vhdx $(stat -c %i "$scratch/store/clients/pc1.vhdx") [0-9]+ [0-9]+" \
+		"$scratch/targets.conf.samples"
+	kill "$watch_pid"
+	wait "$watch_pid"
+}
+
+test_quota_is_shown() {
+	apply_fleet pc1
+	fill_disk
+	equal "quota" null "$(field pc1 quota)"
+	setfattr -n user.vhdfs.quota -v 1G "$scratch/mnt/clients/pc1.vhdx.raw"
+	equal "quota" $((1 << 30)) "$(field pc1 quota)"
+	expect 0 glue status
+	! grep quota "$scratch/stdout" || fail "expected no note of a quota"
+	setfattr -n user.vhdfs.quota -v 8M "$scratch/mnt/clients/pc1.vhdx.raw"
+	expect 0 glue status
+	shows '^    its image takes [0-9.]+M of its quota of 8.0M$'
+	expect 0 glue status --prometheus
+	shows "^tgt_glue_client_quota_bytes.client=\"pc1\". $((8 << 20))\$"
+}
+
 test_warns_of_several_writers() {
 	start_server
 	requires_initiator
@@ -317,6 +417,11 @@ test_warns_of_several_writers() {
 	expect 0 glue status
 	grep -q 'several writers: expected one session' "$scratch/stdout"
 	grep -q 'warning: pc1: 2 sessions can write' "$scratch/stderr"
+	for name in "$iqn_prefix:initiator" iqn.2026-01.lan:second; do
+		grep -q "found .*$name from 127.0.0.1[:,]" "$scratch/stderr" ||
+			fail "expected a warning with $name"
+	done
+	equal "initiators" 2 "$(field pc1 initiators 2>/dev/null)"
 	equal "writers" "2 0" "$(glue status --json 2>/dev/null |
 		jq -r '.clients[].writers' | paste -sd ' ')"
 	glue status --prometheus 2>/dev/null |

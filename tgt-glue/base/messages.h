@@ -21,11 +21,12 @@ struct messages {
 	struct pass_messages before, now;
 };
 
-/* Prints "tgt-glue: MESSAGE". */
-void messages_print(struct messages *messages, const char *fmt, ...)
+/* Prints "tgt-glue: MESSAGE".  Returns whether it was printed: false where it
+ * is known. */
+bool messages_print(struct messages *messages, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Prints the line as it is, without the program's name. */
-void messages_print_line(struct messages *messages, const char *line);
+/* The same for a line as it is, without the program's name. */
+bool messages_print_line(struct messages *messages, const char *line);
 /* Begins a new pass. */
 void messages_next_pass(struct messages *messages);
 void messages_fini(struct messages *messages);

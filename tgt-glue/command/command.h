@@ -21,6 +21,7 @@ struct command_line {
 	bool remove;       /* many targets, too */
 	bool json;
 	bool prometheus;
+	bool follow;
 	bool all;     /* every client, without operands for clients */
 	bool yes;     /* do not ask */
 	bool missing; /* only clients without a secret-file */
@@ -32,6 +33,7 @@ struct command_line {
 	const char *rate;  /* a size */
 	const char *from;  /* a directory of a backup */
 	const char *note;  /* a line of text */
+	const char *since; /* a time */
 	bool forget;
 	bool back;      /* to the version before */
 	bool unclean;   /* file systems that were not unmounted, too */
@@ -62,6 +64,7 @@ int command_publish(const struct command_line *line);
 int command_promote(const struct command_line *line);
 int command_versions(const struct command_line *line);
 int command_retire(const struct command_line *line);
+int command_log(const struct command_line *line);
 
 /*
  * Loads fleet.conf and prints each mistake in it to standard error.  Returns 0

@@ -11,95 +11,34 @@
 
 #include "tgt-glue/command/free-space.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/printable.h"
+#include "tgt-glue/base/hook.h"
 
-extern char **environ;
-
-/* The argument vector: the words of on-low-space, then the state. */
-static char **make_argv(struct arena *arena, const struct fleet *fleet,
-			const struct free_space *space, const char *state)
-{
-	char *rest = arena_strdup(arena, fleet->on_low_space);
-	struct strings words = { 0 };
-
-	for (char *word; (word = strsep(&rest, " \t"));)
-		if (*word)
-			strings_add(arena, &words, word);
-	strings_add(arena, &words, state);
-	strings_add(arena, &words, fleet->store);
-	strings_add(arena, &words,
-		    arena_printf(arena, "%" PRIu64, space->free));
-	strings_add(arena, &words,
-		    arena_printf(arena, "%" PRIu64, space->min_free));
-	strings_add(arena, &words, NULL);
-	return (char **)words.v;
-}
-
-/* Returns 0 or an errno.  The command inherits standard output and error, and
- * no other descriptor. */
-static int spawn(char **argv, pid_t *ret)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attr;
-	int r;
-
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attr);
-	posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null",
-					 O_RDONLY, 0);
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
-	r = posix_spawn(ret, argv[0], &actions, &attr, argv, environ);
-	posix_spawnattr_destroy(&attr);
-	posix_spawn_file_actions_destroy(&actions);
-	return r;
-}
+static const char key[] = "on-low-space";
 
 static void run(struct free_space_watch *watch, const struct fleet *fleet,
 		const struct free_space *space)
 {
-	struct arena arena = { 0 };
-	int r = spawn(
-		make_argv(&arena, fleet, space, watch->low ? "low" : "ok"),
-		&watch->pid);
+	char free[24], min_free[24];
+	const char *const arguments[] = { watch->low ? "low" : "ok",
+					  fleet->store, free, min_free, NULL };
 
-	if (r) {
-		watch->pid = 0;
-		print_line(stderr, "tgt-glue: on-low-space: %s: %s",
-			   fleet->on_low_space, strerror(r));
-	}
+	snprintf(free, sizeof free, "%" PRIu64, space->free);
+	snprintf(min_free, sizeof min_free, "%" PRIu64, space->min_free);
+	watch->pid = hook_start(key, fleet->on_low_space, arguments);
 	watch->pending = false;
-	arena_fini(&arena);
 }
 
 static void reap_command(struct free_space_watch *watch,
 			 const struct fleet *fleet)
 {
 	const char *command = fleet->on_low_space ? fleet->on_low_space : "";
-	int status;
-	pid_t pid = watch->pid ? waitpid(watch->pid, &status, WNOHANG) : 0;
 
-	if (!pid || (pid < 0 && errno == EINTR))
-		return;
-	watch->pid = 0;
-	if (pid > 0 && WIFSIGNALED(status))
-		print_line(stderr,
-			   "tgt-glue: on-low-space: %s: ended by signal %d",
-			   command, WTERMSIG(status));
-	else if (pid > 0 && WEXITSTATUS(status))
-		print_line(stderr, "tgt-glue: on-low-space: %s: exit status %d",
-			   command, WEXITSTATUS(status));
+	if (hook_has_ended(key, command, watch->pid))
+		watch->pid = 0;
 }
 
 /* The space has become low, or enough again. */
@@ -123,7 +62,22 @@ static void change_state(struct free_space_watch *watch,
 			fleet->on_low_space, (long)watch->pid);
 }
 
-void free_space_check(struct free_space_watch *watch, const struct fleet *fleet)
+static void write_event(const struct event_log *log, const struct fleet *fleet,
+			const struct free_space *space, bool low)
+{
+	const struct event event = {
+		low ? "space-low" : "space-ok", NULL,
+		low ? LOG_WARNING : LOG_NOTICE,
+		json_pack("{s:I, s:I}", "free", (json_int_t)space->free,
+			  "min-free", (json_int_t)space->min_free)
+	};
+
+	event_write(log, &event, "%s: %s free, min-free is %s", fleet->store,
+		    size_text(space->free), size_text(space->min_free));
+}
+
+void free_space_check(struct free_space_watch *watch, const struct fleet *fleet,
+		      const struct event_log *log)
 {
 	struct free_space space;
 
@@ -132,8 +86,10 @@ void free_space_check(struct free_space_watch *watch, const struct fleet *fleet)
 	if (!space.size)
 		return;
 	if (watch->low ? space.free >= space.min_free + space.min_free / 10
-		       : free_space_is_low(&space))
+		       : free_space_is_low(&space)) {
 		change_state(watch, fleet, &space);
+		write_event(log, fleet, &space, watch->low);
+	}
 	if (watch->pending && !watch->pid && fleet->on_low_space)
 		run(watch, fleet, &space);
 }

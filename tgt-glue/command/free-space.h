@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "tgt-glue/base/events.h"
 #include "tgt-glue/reconcile/space.h"
 
 /* The state between two checks.  All zeros: no check yet. */
@@ -16,10 +17,10 @@ struct free_space_watch {
 
 /*
  * To be called each second.  When the free space falls below min-free, and when
- * it is 10 % above min-free again, logs it and starts on-low-space, without
- * waiting for it.
+ * it is 10 % above min-free again, logs it, also as an event, and starts
+ * on-low-space, without waiting for it.
  */
-void free_space_check(struct free_space_watch *watch,
-		      const struct fleet *fleet);
+void free_space_check(struct free_space_watch *watch, const struct fleet *fleet,
+		      const struct event_log *log);
 
 #endif

@@ -79,6 +79,8 @@ static const struct cli_command apply_command = {
 
 static const struct cli_option status_options[] = {
 	CLI_FLAG(json, "json", "print JSON, for programs"),
+	CLI_FLAG(follow, "follow",
+		 "with --json: print the status, then a line for each change"),
 	CLI_FLAG(prometheus, "prometheus",
 		 "print metrics for node_exporter's textfile directory"),
 	CLI_END,
@@ -318,30 +320,32 @@ static const struct cli_command dnsmasq_command = {
 	.run = command_dnsmasq,
 };
 
+static const struct cli_option log_options[] = {
+	CLI_VALUE(
+		since, "since", "TIME", NULL,
+		"only what happened since: 2026-01-31, '2026-01-31 12:00', 2h "
+		"or 3d"),
+	CLI_FLAG(json, "json", "print one JSON object a line, for programs"),
+	CLI_END,
+};
+
+static const struct cli_command log_command = {
+	.name = "log",
+	.summary = "print the events of the fleet: logins, resets, low space",
+	.options = log_options,
+	.operands = { "CLIENT...", 0, INT_MAX, "<client>" },
+	.run = command_log,
+};
+
 static const struct cli_command *const commands[] = {
-	&check_command,
-	&generate_command,
-	&plan_command,
-	&apply_command,
-	&status_command,
-	&watch_command,
-	&reset_command,
-	&disks_command,
-	&snapshot_command,
-	&revert_command,
-	&restore_command,
-	&keep_command,
-	&rename_command,
-	&orphans_command,
-	&publish_command,
-	&promote_command,
-	&versions_command,
-	&retire_command,
-	&backup_command,
-	&secret_command,
-	&ipxe_command,
-	&dnsmasq_command,
-	NULL,
+	&check_command,   &generate_command, &plan_command,
+	&apply_command,   &status_command,   &watch_command,
+	&reset_command,   &disks_command,    &snapshot_command,
+	&revert_command,  &restore_command,  &keep_command,
+	&rename_command,  &orphans_command,  &publish_command,
+	&promote_command, &versions_command, &retire_command,
+	&backup_command,  &secret_command,   &ipxe_command,
+	&dnsmasq_command, &log_command,      NULL,
 };
 
 static const struct cli_option common_options[] = {

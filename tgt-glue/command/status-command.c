@@ -10,10 +10,11 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "tgt-glue/command/status-follow.h"
 #include "tgt-glue/command/status-print.h"
 #include "tgt-glue/config/resolve.h"
 
-static void warn(const struct status *s)
+static void warn(struct status *s)
 {
 	if (free_space_is_low(&s->space))
 		print_line(
@@ -26,8 +27,9 @@ static void warn(const struct status *s)
 		if (s->rows[i].n_writers > 1)
 			print_line(
 				stderr,
-				"tgt-glue: warning: %s: %zu sessions can write to its disk, which damages its file system; expected one: log the others out, and give each machine its own address or secret",
-				s->rows[i].name, s->rows[i].n_writers);
+				"tgt-glue: warning: %s: %zu sessions can write to its disk, which damages its file system; expected one, found %s: log the others out, and give each machine its own address or secret",
+				s->rows[i].name, s->rows[i].n_writers,
+				status_initiators(s, &s->rows[i]));
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		if (s->shards[i].tgtd_error &&
 		    status_shard_is_used(&s->shards[i]))
@@ -36,7 +38,7 @@ static void warn(const struct status *s)
 }
 
 /* Without tgtd --prometheus does not fail: its text contains that fact. */
-static int show(const struct command_line *line, const struct status *s)
+static int show(const struct command_line *line, struct status *s)
 {
 	if (line->json && status_print_json(s) < 0)
 		return command_failed();
@@ -49,12 +51,14 @@ static int show(const struct command_line *line, const struct status *s)
 	return s->tgtd_error && !line->prometheus ? CLI_FAILED : CLI_DONE;
 }
 
-/* Loads fleet.conf.  Where it has mistakes, prints them and loads the one that
- * was applied last. */
-static int load(const struct command_line *line, struct status *s)
+/* Loads fleet.conf.  Where it has mistakes, prints them, unless quiet, and
+ * loads the one that was applied last. */
+static int load(const void *arg, bool quiet, struct status *s)
 {
+	const struct command_line *line = arg;
 	struct fleet bad;
-	int r = command_load(line, &s->fleet);
+	int r = quiet ? fleet_load(line->config, NULL, &s->fleet)
+		      : command_load(line, &s->fleet);
 
 	if (r == 0)
 		return 0;
@@ -64,6 +68,8 @@ static int load(const struct command_line *line, struct status *s)
 	if (r < 0)
 		return r;
 	s->mistaken = true;
+	if (quiet)
+		return 0;
 	print_line(
 		stderr,
 		"tgt-glue: %s: correct it and run `tgt-glue check'; this is the fleet that was applied last",
@@ -81,7 +87,14 @@ int command_status(const struct command_line *line)
 		      stderr);
 		return CLI_USAGE;
 	}
-	if (load(line, &s) < 0)
+	if (line->follow && !line->json) {
+		fputs("tgt-glue: --follow: expected --json too, found none; see `tgt-glue status --help'\n",
+		      stderr);
+		return CLI_USAGE;
+	}
+	if (line->follow)
+		return status_follow(load, line);
+	if (load(line, false, &s) < 0)
 		return CLI_FAILED;
 	status_read(&s);
 	return show(line, &s);

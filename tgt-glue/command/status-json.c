@@ -4,11 +4,25 @@
 
 #include "tgt-glue/command/status-print.h"
 
+#include <math.h>
+
 #include "base/json.h"
 
 static json_t *number_or_null(bool known, uint64_t number)
 {
 	return known ? json_integer((json_int_t)number) : json_null();
+}
+
+static json_t *growth_or_null(double growth)
+{
+	return isnan(growth) ? json_null() : json_integer((json_int_t)growth);
+}
+
+/* To a tenth of a day. */
+static json_t *days_or_null(double days)
+{
+	return isnan(days) ? json_null()
+			   : json_real((double)(int64_t)(days * 10 + 0.5) / 10);
 }
 
 static json_t *sessions_json(const struct status_row *row)
@@ -88,7 +102,7 @@ static json_t *row_json(const struct status_row *row)
 	const struct disk *disk = c->disks;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:I, s:o}",
+		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
 		"shard", (int)row->shard->shard->number, "target",
 		status_target_word(row), "difference",
@@ -96,12 +110,15 @@ static json_t *row_json(const struct status_row *row)
 		"restart", row->restart, "master", disk->master_name, "child",
 		disk->child, "child-state", children[row->child], "child-why",
 		json_text(row->child_why), "view", disk->view, "disk-use",
-		(json_int_t)row->disk_use, "blocks",
+		(json_int_t)row->disk_use, "growth",
+		growth_or_null(row->growth), "quota",
+		number_or_null(row->quota, row->quota), "blocks",
 		number_or_null(row->divergence.of, row->divergence.blocks),
 		"blocks-total",
 		number_or_null(row->divergence.of, row->divergence.of), "disks",
 		disks_json(row), "writers", (json_int_t)row->n_writers,
-		"sessions", sessions_json(row));
+		"initiators", (json_int_t)row->n_initiators, "sessions",
+		sessions_json(row));
 }
 
 static json_t *foreign_json(const struct status_row *row)
@@ -149,11 +166,10 @@ static json_t *shards_json(const struct status *s)
 	return list;
 }
 
-int status_print_json(const struct status *s)
+json_t *status_json(const struct status *s)
 {
 	json_t *clients = json_array(), *extra = json_array();
-	json_t *foreign = json_array(), *all;
-	int r;
+	json_t *foreign = json_array();
 
 	for (size_t i = 0; i < s->n; i++) {
 		const struct status_row *row = &s->rows[i];
@@ -166,17 +182,24 @@ int status_print_json(const struct status *s)
 			json_array_append_new(extra,
 					      json_text(row->target->name));
 	}
-	all = json_pack(
-		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:{s:I, s:I}}",
+	return json_pack(
+		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}",
 		"store", s->fleet.store, "mount", s->fleet.mount, "tgtd",
 		s->tgtd_error == NULL, "mistaken", s->mistaken, "agrees",
 		status_agrees(s), "size", (json_int_t)s->space.size, "free",
 		(json_int_t)s->space.free, "min-free",
-		(json_int_t)s->space.min_free, "shards", shards_json(s),
+		(json_int_t)s->space.min_free, "days-until-full",
+		days_or_null(s->days_until_full), "shards", shards_json(s),
 		"clients", clients, "extra", extra, "foreign", foreign,
 		"orphans", "images", (json_int_t)s->orphans.n, "size",
 		(json_int_t)s->orphans.size);
-	r = json_print(all);
+}
+
+int status_print_json(const struct status *s)
+{
+	json_t *all = status_json(s);
+	int r = json_print(all);
+
 	json_decref(all);
 	return r;
 }

@@ -11,6 +11,7 @@
 #include "tgt-glue/command/status-print.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -180,6 +181,10 @@ static void print_row(const struct status *s, const struct status_row *row)
 	if (row->restart)
 		print_note(
 			"restart it: writes that were reported as done may be lost");
+	if (status_quota_is_short(row))
+		print_note(format_arg("its image takes %s of its quota of %s",
+				      size_text(row->disk_use),
+				      size_text(row->quota)));
 	if (row->n_writers > 1)
 		print_note(
 			"several writers: expected one session on a writable disk");
@@ -208,6 +213,54 @@ static void print_group(const struct status *s, size_t first)
 	for (size_t i = first; i < s->n; i++)
 		if (same_master(&s->rows[i], row))
 			print_row(s, &s->rows[i]);
+}
+
+/* The row whose image grows fastest of those that grow slower than before;
+ * null: none. */
+static const struct status_row *next_grower(const struct status *s,
+					    const struct status_row *before)
+{
+	const struct status_row *found = NULL;
+
+	for (size_t i = 0; i < s->fleet.n; i++) {
+		const struct status_row *row = &s->rows[i];
+
+		/* A day's change of less than a MiB is no growth; equal ones
+		 * are in the order of fleet.conf. */
+		if (!(row->growth >= 1 << 20) ||
+		    (before &&
+		     (row->growth > before->growth ||
+		      (row->growth == before->growth && row <= before))))
+			continue;
+		if (!found || row->growth > found->growth)
+			found = row;
+	}
+	return found;
+}
+
+/* The clients whose images grow fastest, and the days until the store is
+ * full. */
+static void print_growth(const struct status *s)
+{
+	enum { SHOWN = 3 };
+	const struct status_row *row = next_grower(s, NULL);
+
+	for (int i = 0; row && i < SHOWN; i++, row = next_grower(s, row))
+		print_line(stdout, "%s grows by %s a day", row->name,
+			   size_text((uint64_t)row->growth));
+	if (!isnan(s->days_until_full))
+		printf("the store is full in %.0f days at the pace of the last two days\n",
+		       s->days_until_full);
+}
+
+static void print_restarts(const struct status *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->fleet.n; i++)
+		n += s->rows[i].restart;
+	if (n)
+		printf("%zu client%s to be restarted\n", n, n == 1 ? "" : "s");
 }
 
 static void print_sum(const struct status *s)
@@ -277,5 +330,7 @@ void status_print_table(const struct status *s)
 	for (size_t i = 0; i < s->n; i++)
 		print_group(s, i);
 	print_shards(s);
+	print_growth(s);
+	print_restarts(s);
 	print_sum(s);
 }

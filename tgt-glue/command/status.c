@@ -5,9 +5,14 @@
 #include "tgt-glue/command/status.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <string.h>
 #include <sys/stat.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
+#include "store/quota.h"
 #include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/plan.h"
@@ -101,6 +106,21 @@ static size_t count_writers(const struct status_row *row)
 	return n;
 }
 
+static size_t count_initiators(const struct status_row *row)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < row->n_sessions; i++) {
+		const char *name = row->sessions[i].connection->initiator;
+		size_t k = 0;
+
+		while (strcmp(row->sessions[k].connection->initiator, name))
+			k++;
+		n += k == i;
+	}
+	return n;
+}
+
 static void add_traffic(struct traffic *sum, const struct traffic *t)
 {
 	sum->read_bytes += t->read_bytes;
@@ -137,6 +157,7 @@ static void read_sessions(struct status *s, struct status_row *row)
 			add_traffic(&row->traffic, session->traffic);
 	}
 	row->n_writers = count_writers(row);
+	row->n_initiators = count_initiators(row);
 }
 
 /* Finds the client's target on its home shard, otherwise on another one. */
@@ -203,7 +224,25 @@ static void read_data_disks(struct status *s, struct status_row *row)
 	}
 }
 
-static void read_client(struct status *s, struct status_row *row)
+/* hint: of samples_growth. */
+static void read_space(struct status *s, struct status_row *row, size_t *hint)
+{
+	const struct disk *disk = row->client->disks;
+	_cleanup_close_ int fd =
+		root_dir_openat(&s->fleet.rootdir, disk->child, O_PATH);
+	struct stat st;
+
+	row->growth = NAN;
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return;
+	row->disk_use = (uint64_t)st.st_blocks * 512;
+	row->growth =
+		samples_growth(&s->samples, disk->child, &st, s->now, hint);
+	if (quota_read(fd, disk->child, &row->quota) < 0)
+		row->quota = 0;
+}
+
+static void read_client(struct status *s, struct status_row *row, size_t *hint)
 {
 	const struct client *client = row->client;
 	const struct client_state *state = clients_state(&s->clients, client);
@@ -212,7 +251,7 @@ static void read_client(struct status *s, struct status_row *row)
 
 	row->child = image->image;
 	row->child_why = image->image_why;
-	row->disk_use = disk_use(s, disk);
+	read_space(s, row, hint);
 	row->divergence = divergence_of(&s->fleet, disk);
 	find_target(s, row);
 	read_data_disks(s, row);
@@ -277,7 +316,7 @@ static void read_extra(struct status *s, struct shard_status *shard)
 
 static void read_rows(struct status *s)
 {
-	size_t n = s->fleet.n;
+	size_t n = s->fleet.n, hint = 0;
 
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		n += s->shards[i].state.n;
@@ -285,7 +324,7 @@ static void read_rows(struct status *s)
 	for (; s->n < s->fleet.n; s->n++) {
 		s->rows[s->n].client = &s->fleet.clients[s->n];
 		s->rows[s->n].name = s->fleet.clients[s->n].name;
-		read_client(s, &s->rows[s->n]);
+		read_client(s, &s->rows[s->n], &hint);
 	}
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		read_extra(s, &s->shards[i]);
@@ -306,6 +345,24 @@ const char *status_target_word(const struct status_row *row)
 	if (!row->target)
 		return "missing";
 	return row->difference ? "differs" : "ok";
+}
+
+bool status_quota_is_short(const struct status_row *row)
+{
+	return row->quota && row->disk_use > row->quota / 10 * 9;
+}
+
+const char *status_initiators(struct status *s, const struct status_row *row)
+{
+	const char *text = "";
+
+	for (size_t i = 0; i < row->n_sessions; i++) {
+		const struct tgtd_connection *c = row->sessions[i].connection;
+
+		text = arena_printf(&s->arena, "%s%s%s from %s", text,
+				    i ? ", " : "", c->initiator, c->address);
+	}
+	return text;
 }
 
 bool status_row_agrees(const struct status_row *row)
@@ -341,6 +398,10 @@ void status_read(struct status *s)
 	if (!s->mistaken)
 		(void)orphans_read(&s->arena, &s->fleet, &s->orphans);
 	free_space_read(&s->fleet, &s->space);
+	/* A failure means that no pace is known. */
+	(void)samples_load(&s->fleet, &s->samples);
+	s->days_until_full =
+		samples_days_until_full(&s->samples, s->space.free, s->now);
 	read_rows(s);
 }
 
@@ -352,6 +413,7 @@ void status_fini(struct status *s)
 		last_applied_fini(&s->shards[i].last);
 		tgtd_state_fini(&s->shards[i].state);
 	}
+	samples_fini(&s->samples);
 	fleet_fini(&s->fleet);
 	arena_fini(&s->arena);
 }

@@ -17,6 +17,7 @@
 #include "tgt-glue/tgtd/sessions.h"
 #include "tgt-glue/reconcile/orphan-images.h"
 #include "tgt-glue/command/free-space.h"
+#include "tgt-glue/command/samples.h"
 #include "tgt-glue/tgtd/traffic.h"
 
 /* A shard and its tgtd. */
@@ -68,12 +69,15 @@ struct status_row {
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
 	uint64_t disk_use;     /* of the image, bytes */
+	double growth;         /* of the image, bytes a day; NAN: unknown */
+	uint64_t quota;        /* of the image, bytes; 0: none */
 	struct divergence divergence;
 	struct status_disk *disks; /* the data disks; those above are of the
 				    * system disk */
 	size_t n_disks;
 	struct status_session *sessions;
 	size_t n_sessions;
+	size_t n_initiators;    /* with different names */
 	struct traffic traffic; /* the sum over the sessions */
 	size_t n_writers; /* sessions that can write; more than 1 is damage */
 };
@@ -92,6 +96,8 @@ struct status {
 	struct orphans orphans;  /* unknown if mistaken: none */
 	struct free_space space; /* of the store's file system */
 	int64_t now;             /* Unix seconds */
+	struct samples samples;  /* of the last two days */
+	double days_until_full;  /* at their pace; NAN: unknown, or never */
 	/* The clients in the order of fleet.conf, then the other targets. */
 	struct status_row *rows;
 	size_t n;
@@ -105,6 +111,10 @@ void status_fini(struct status *s);
 
 /* "ok", "differs", "missing", "extra", "foreign" or "unknown". */
 const char *status_target_word(const struct status_row *row);
+/* Whether the image takes more than nine tenths of its quota. */
+bool status_quota_is_short(const struct status_row *row);
+/* "NAME from ADDRESS" of each session, in s->arena. */
+const char *status_initiators(struct status *s, const struct status_row *row);
 /* Whether target and image are as fleet.conf says. */
 bool status_row_agrees(const struct status_row *row);
 /* Whether all rows, shards and fleet.conf itself are in order. */

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tgt-glue/command/watch-events.h"
 #include "tgt-glue/command/watch-internal.h"
 #include "tgt-glue/reconcile/pass.h"
 
@@ -103,9 +104,11 @@ static void check_unseen_sessions(struct watch *w)
 		if (disk->reset_boot &&
 		    unseen_sessions_check(&w->unseen, &w->fleet, disk) &&
 		    !any_shard(w, c->iqn, sessions_have) &&
-		    !any_shard(w, c->iqn, sessions_have_end))
+		    !any_shard(w, c->iqn, sessions_have_end)) {
 			sessions_note_end(&w->shards[c->home->number].sessions,
 					  c->iqn, (int64_t)time(NULL));
+			watch_event_unseen(w, c);
+		}
 	}
 }
 

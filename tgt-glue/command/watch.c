@@ -40,6 +40,7 @@
 #include "store/store.h"
 #include "tgt-glue/reconcile/reconcile.h"
 #include "tgt-glue/command/watch-ends.h"
+#include "tgt-glue/command/watch-events.h"
 
 /* No decision depends on the time of day: sessions_clock() counts seconds. */
 /* Seconds from a pass to the next one, without a change: after a failure, and
@@ -47,6 +48,7 @@
 enum { RETRY_FAILED = 2, RETRY_SKIPPED = 10, STARTING = 30 };
 
 static volatile sig_atomic_t stop;
+
 static void on_stop(int signal)
 {
 	(void)signal;
@@ -112,8 +114,9 @@ static void close_images(struct watch *w)
 static void use_fleet(struct watch *w, struct fleet *fleet)
 {
 	const struct fleet before = w->fleet;
+	const bool first = !w->loaded;
 
-	if (!w->loaded)
+	if (first)
 		load_sessions(w, fleet);
 	/* It may have another store. */
 	close_images(w);
@@ -121,6 +124,11 @@ static void use_fleet(struct watch *w, struct fleet *fleet)
 	*fleet = before;
 	w->loaded = true;
 	forget_removed_shards(w);
+	if (!first)
+		return;
+	watch_events_load(w);
+	if (samples_load(&w->fleet, &w->samples) < 0)
+		messages_print(&w->messages, "%s", error_text());
 }
 
 /* fleet.conf is not usable: keeps the fleet in force.  At the start, loads the
@@ -270,6 +278,7 @@ static void run(struct watch *w, int lock, const struct error *why)
 	code = command_exit_code(&reconcile, r);
 	for (size_t i = 0; i < reconcile.n; i++)
 		watch_forget_resets(w, &reconcile.v[i]);
+	watch_warn_of_resets(w, &reconcile.not_reset);
 	save_sessions(w);
 	save_lists(w, &reconcile);
 	w->skipped = code != CLI_DONE || w->refused;
@@ -299,6 +308,7 @@ static void check_instance(struct watch *w, struct watched_tgtd *shard,
 	    sessions_clock() < shard->appeared + STARTING)
 		return;
 	w->pass_wanted = true;
+	watch_event_tgtd(w, shard, tgtd);
 	shard->in_service = tgtd != NULL;
 	if (tgtd)
 		shard->tgtd = *tgtd;
@@ -403,6 +413,7 @@ static void check_sessions(struct watch *w, struct watched_tgtd *shard,
 		check_restarted(w, &shard->sessions, &live.targets[i]);
 	sessions_update(&shard->sessions, &w->fleet, &live,
 			shard->tgtd.instance, (int64_t)time(NULL));
+	watch_events_sessions(w, shard, tgtd, &live);
 }
 
 static void check_shard(struct watch *w, const struct shard *shard)
@@ -434,9 +445,14 @@ static void check_shards(struct watch *w)
 /* Checks what inotify does not report. */
 static void check(struct watch *w)
 {
+	const dev_t mount = mount_device(w);
+
 	check_shards(w);
-	free_space_check(&w->space, &w->fleet);
-	if (mount_device(w) != w->mount_dev)
+	watch_check_space(w);
+	watch_event_mount(w, mount);
+	if (samples_take(&w->samples, &w->fleet, (int64_t)time(NULL)) < 0)
+		messages_print(&w->messages, "%s", error_text());
+	if (mount != w->mount_dev)
 		w->pass_wanted = true;
 	if (w->retry_at && sessions_clock() >= w->retry_at)
 		w->pass_wanted = true;
@@ -476,6 +492,8 @@ int command_watch(const struct command_line *line)
 	messages_fini(&w.messages);
 	arena_fini(&w.pass_arena);
 	unseen_sessions_fini(&w.unseen);
+	watch_events_fini(&w);
+	samples_fini(&w.samples);
 	close_images(&w);
 	fleet_fini(&w.fleet);
 	for (size_t i = 0; i < SHARDS_MAX; i++)

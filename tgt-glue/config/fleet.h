@@ -71,6 +71,9 @@ struct disk {
 	unsigned keep; /* how many old images a reset keeps */
 	/* Another version of its master replaces it (update = reset). */
 	bool update_reset;
+	int64_t keep_age; /* seconds; younger ones stay, too: old-images.h */
+	bool has_quota;   /* fleet.conf sets it ... */
+	uint64_t quota;   /* ... in bytes; 0: none */
 };
 
 struct client {
@@ -108,9 +111,11 @@ struct fleet {
 	size_t n_shards;
 	const char *min_free;     /* null: no warning */
 	const char *on_low_space; /* a command, or null */
+	const char *warn;         /* the same */
 	unsigned spares;          /* number of spare files: see spare.h */
 	/* How many versions of a master stay that nothing needs; 0: all. */
 	unsigned keep_versions;
+	const char *log_file; /* of events: see base/events.h */
 	struct client *clients;
 	size_t n;
 	struct disk *disks; /* of all clients, in their order */

@@ -54,6 +54,8 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_ON_LOW_SPACE] = TEXT("on-low-space", &value_command, 0),
 	[FLEET_INCLUDE] = TEXT("include", &value_include, LIST | PATH),
 	[FLEET_KEEP_VERSIONS] = NUMBER("keep-versions", 0, 0, 1000),
+	[FLEET_LOG_FILE] = TEXT("log-file", &value_file, PATH),
+	[FLEET_WARN] = TEXT("warn", &value_command, 0),
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {
@@ -75,6 +77,8 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_RESET] = TEXT("reset", &value_reset, 0),
 	[CLIENT_KEEP] = NUMBER("keep", 0, 0, 1000),
 	[CLIENT_UPDATE] = TEXT("update", &value_update, 0),
+	[CLIENT_KEEP_AGE] = TEXT("keep-age", &value_age, 0),
+	[CLIENT_QUOTA] = TEXT("quota", &value_quota, 0),
 	[CLIENT_BLOCK_SIZE] = TEXT("block-size", &value_block_size, 0),
 	[CLIENT_TID] = NUMBER("tid", PER_CLIENT, 1, TID_MAX),
 	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -268,6 +269,7 @@ static void resolve_system_disk(struct resolving *r, struct disk *disk)
 {
 	const char *reset = value_of(r, CLIENT_RESET);
 	const char *update = value_of(r, CLIENT_UPDATE);
+	const char *quota = value_of(r, CLIENT_QUOTA);
 
 	*disk = (struct disk){ .client = r->client, .lun = SYSTEM_LUN };
 	disks_set_ids(r->fleet, disk, r->client->iqn);
@@ -276,8 +278,12 @@ static void resolve_system_disk(struct resolving *r, struct disk *disk)
 	disk->write_cache = flag_of(r, CLIENT_WRITE_CACHE, true);
 	disk->thin = flag_of(r, CLIENT_THIN, false);
 	disk->keep = value_read_number(value_of(r, CLIENT_KEEP), DEFAULT_KEEP);
+	disk->keep_age = value_read_age(value_of(r, CLIENT_KEEP_AGE));
 	disk->reset_boot = reset && !strcmp(reset, "boot");
 	disk->update_reset = update && !strcmp(update, "reset");
+	disk->has_quota = quota != NULL;
+	if (quota && strcmp(quota, "no") != 0)
+		disk->quota = value_read_size(quota);
 }
 
 static void resolve_client(struct resolving *r, const struct conf_client *own)
@@ -353,12 +359,23 @@ static void resolve_space(struct fleet *fleet)
 
 	fleet->min_free = keys[FLEET_MIN_FREE].value;
 	fleet->on_low_space = keys[FLEET_ON_LOW_SPACE].value;
+	fleet->warn = keys[FLEET_WARN].value;
 	fleet->spares =
 		value_read_number(keys[FLEET_SPARES].value, SPARES_DEFAULT);
 	if (keys[FLEET_ON_LOW_SPACE].line && !keys[FLEET_MIN_FREE].line)
 		conf_mistake(
 			&fleet->conf, keys[FLEET_ON_LOW_SPACE].line,
 			"on-low-space: expected min-free too, found none; add for example `min-free = 5%%'");
+}
+
+static const char *log_file(struct conf *conf)
+{
+	const char *value = conf->fleet[FLEET_LOG_FILE].value;
+	const char *dir = getenv("LOGS_DIRECTORY"); /* of systemd.exec(5) */
+
+	if (value)
+		return conf_path(conf, value);
+	return arena_printf(&conf->arena, "%s/fleet.log", dir ? dir : LOGDIR);
 }
 
 static void resolve_fleet(struct fleet *fleet)
@@ -371,6 +388,7 @@ static void resolve_fleet(struct fleet *fleet)
 	if (!fleet->iqn_prefix)
 		fleet->iqn_prefix = "iqn.2000-01.none";
 	fleet->n_shards = shard_resolve(conf, &fleet->shards);
+	fleet->log_file = log_file(conf);
 	resolve_space(fleet);
 	fleet->directories = fleet_directories();
 	fleet->keep_versions =

@@ -268,6 +268,27 @@ const struct value_syntax value_disk_size = {
 	is_disk_size
 };
 
+static bool is_quota(const char *value)
+{
+	const uint64_t n = value_read_size(value);
+
+	return !strcmp(value, "no") || (n && n <= INT64_MAX);
+}
+
+const struct value_syntax value_quota = { "a size such as 20G, or no", NULL, 0,
+					  is_quota };
+
+const struct value_syntax value_age = { "a number and h, d or w, such as 7d",
+					"[1-9][0-9]{0,3}[hdw]", 0, NULL };
+
+int64_t value_read_age(const char *value)
+{
+	const char unit = value ? value[strlen(value) - 1] : 'h';
+	const int64_t hours = unit == 'w' ? 7 * 24 : unit == 'd' ? 24 : 1;
+
+	return value ? atoll(value) * hours * 3600 : 0;
+}
+
 static bool is_min_free(const char *value)
 {
 	return value_read_size(value) != UINT64_MAX ||

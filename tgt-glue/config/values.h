@@ -44,7 +44,8 @@ extern const struct value_syntax value_name, value_flag, value_master,
 	value_secret, value_file, value_reset, value_update, value_block_size,
 	value_store, value_mount, value_targets_file, value_iqn_prefix,
 	value_portal, value_min_free, value_command, value_match, value_include,
-	value_disks, value_disk_size, value_exported_file;
+	value_disks, value_disk_size, value_exported_file, value_quota,
+	value_age;
 
 /* Null for a valid value, otherwise the syntax' expected. */
 const char *value_check(const struct value_syntax *syntax, const char *value);
@@ -62,6 +63,8 @@ unsigned value_read_number(const char *value, unsigned otherwise);
 void value_read_mac(const char *value, char text[18]);
 /* Bytes. */
 uint64_t value_read_size(const char *value);
+/* The seconds of a valid age; null: 0. */
+int64_t value_read_age(const char *value);
 /* Splits a portal into its address (IPv6 in brackets) and port.  Returns 1, or
  * 0 where the value names no port: *ret_port is 3260 then.  Also for a value
  * that was not checked: -EINVAL without a message. */

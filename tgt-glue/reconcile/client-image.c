@@ -25,6 +25,7 @@
 #include "tgt-glue/reconcile/ancestors.h"
 #include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/kept-image.h"
+#include "tgt-glue/reconcile/disk-quota.h"
 #include "tgt-glue/reconcile/spare.h"
 
 static bool same_file(const struct fleet *fleet, const char *a, const char *b)
@@ -307,7 +308,12 @@ static int create_at(struct clients *clients, const struct disk *disk,
 int client_image_create(struct clients *clients, const struct disk *disk,
 			const char *spare)
 {
-	return create_at(clients, disk, disk->child, spare);
+	int r = create_at(clients, disk, disk->child, spare);
+
+	/* Before a client writes.  The end of the pass reports a failure. */
+	if (r == 0)
+		(void)quota_apply(clients->fleet, disk);
+	return r;
 }
 
 int client_image_replace(struct clients *clients, const struct disk *disk)
@@ -336,6 +342,8 @@ int client_image_replace(struct clients *clients, const struct disk *disk)
 		r = fail_errno(-errno, "%s", directory);
 	if (r < 0)
 		unlinkat(dir, next, 0);
+	else
+		(void)quota_apply(clients->fleet, disk);
 	return r;
 }
 

@@ -15,7 +15,8 @@
  *   4. a fresh image is created; it takes the client's name when it is
  *      complete
  *   5. the old images with the smallest stamps are removed, except as many as
- *      `keep' says, and those with children
+ *      `keep' says, those that are younger than `keep-age', and those with
+ *      children
  *   6. the target is created, its disk is the fresh image, and the client is
  *      admitted                                             (execute.c)
  *
@@ -41,9 +42,11 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/printable.h"
 #include "io/rootdir.h"
 #include "store/leaf-replace.h"
+#include "tgt-glue/base/events.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/config/children.h"
@@ -285,18 +288,40 @@ static void remove_old(struct reset *reset, const char *name)
 		reset->removed = true;
 }
 
+/* The greatest stamp of an image that keep-age lets go.  0, or -errno with a
+ * message. */
+static int read_limit(const struct reset *reset, int64_t *ret)
+{
+	int64_t newest;
+	int r;
+
+	*ret = INT64_MAX;
+	if (!reset->disk->keep_age || reset->dir < 0)
+		return 0;
+	r = old_images_newest(reset->dir, &newest);
+	if (r < 0)
+		return fail_errno(r, "%s/" CLIENTS_DIRECTORY,
+				  reset->fleet->store);
+	if (newest > INT64_MIN)
+		*ret = newest - reset->disk->keep_age * 1000000;
+	return 0;
+}
+
 /* 5.  The image that this run renamed is removed only if keep is 0. */
 static void remove_oldest(struct reset *reset)
 {
 	const unsigned keep = reset->disk->keep;
 	struct old_images old_images;
+	int64_t limit;
 
-	if (read_old_images(reset, &old_images) < 0) {
+	if (read_old_images(reset, &old_images) < 0 ||
+	    read_limit(reset, &limit) < 0) {
 		note(reset, "old images stay: %s", error_text());
 		return;
 	}
 	for (size_t i = keep; i < old_images.n; i++)
-		if (!keep || !is_own(reset, old_images.v[i].name))
+		if (old_images.v[i].stamp <= limit &&
+		    (!keep || !is_own(reset, old_images.v[i].name)))
 			remove_old(reset, old_images.v[i].name);
 	for (size_t i = 0; i < old_images.odd.n; i++)
 		note(reset,
@@ -371,6 +396,21 @@ static int replace(struct clients *clients, struct reset *reset)
 	return r;
 }
 
+static void write_event(const struct reset *reset)
+{
+	const struct event_log log = { reset->fleet->log_file,
+				       reset->messages };
+	const char *old = reset->removed ? NULL : reset->old;
+	const struct event event = { "reset", reset->disk->client->name,
+				     LOG_NOTICE,
+				     json_pack("{s:s, s:o?}", "image",
+					       reset->disk->child, "old",
+					       json_text(old)) };
+
+	event_write(&log, &event, "%s is fresh%s%s", reset->disk->child,
+		    old ? "; the old image is " : "", old ? old : "");
+}
+
 int image_reset_run(struct clients *clients, const struct disk *disk,
 		    struct messages *messages)
 {
@@ -402,6 +442,7 @@ int image_reset_run(struct clients *clients, const struct disk *disk,
 		print_line(stdout, "%s: %s is fresh; the old one is %s",
 			   title_of(&reset), disk->child,
 			   reset.removed ? "removed (keep = 0)" : reset.old);
+	write_event(&reset);
 	note_space(&reset);
 	client_image_inspect(clients, disk);
 	return 0;

@@ -79,6 +79,27 @@ static int newest_first(const void *a, const void *b)
 	return strcmp(y->name, x->name);
 }
 
+int old_images_newest(int dir_fd, int64_t *ret)
+{
+	_cleanup_closedir_ DIR *dir =
+		fdopendir(openat(dir_fd, ".", O_RDONLY | O_CLOEXEC));
+	struct dirent *e;
+
+	*ret = INT64_MIN;
+	if (!dir)
+		return -errno;
+	for (errno = 0; (e = readdir(dir)); errno = 0) {
+		const size_t n = strlen(e->d_name);
+		int64_t stamp;
+
+		if (*e->d_name == '.' && n > STAMP_SIZE &&
+		    stamp_read(e->d_name + n + 1 - STAMP_SIZE, &stamp) &&
+		    stamp > *ret)
+			*ret = stamp;
+	}
+	return -errno;
+}
+
 int old_images_read(struct arena *arena, int dir_fd, const char *client,
 		    struct old_images *ret)
 {

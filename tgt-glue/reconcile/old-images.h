@@ -27,6 +27,13 @@ struct old_images {
 int old_images_read(struct arena *arena, int dir_fd, const char *client,
 		    struct old_images *ret);
 
+/*
+ * The greatest stamp of all clients' old images, in *ret; INT64_MIN: there is
+ * none.  0, or -errno.  keep-age is reckoned from it, not from the clock: where
+ * a clock was wrong, no image looks old because of the time alone.
+ */
+int old_images_newest(int dir_fd, int64_t *ret);
+
 /* The stamp of an image that is reset at the time now, microseconds since
  * 1970. */
 int64_t old_images_next_stamp(const struct old_images *images, int64_t now);

@@ -25,6 +25,7 @@ struct reconcile {
 	bool failed;
 	bool skipped; /* something was skipped, and reported */
 	bool waiting; /* for something that may change without a command */
+	struct pairs not_reset; /* clients, and why; each was reported */
 	bool refused; /* it would remove many targets, so nothing was done */
 	/* IQNs of clients that go over to another version later, because they
 	 * are logged in. */

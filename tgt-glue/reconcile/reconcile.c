@@ -18,7 +18,8 @@
  *      already; then the data disk alone is in none, unless the target has it;
  *      in none is one whose boot reset is due            (boot-resets.h)
  *   5. the pass of each shard                (shard-pass.c has the order)
- *   6. missing spares are created, and fleet.conf is kept as it was read
+ *   6. quotas are set, missing spares are created, and fleet.conf is kept as it
+ *      was read
  *
  * Between 3 and 5 a migrating client is in no targets-file and in no tgtd, so
  * that in whatever order tgtds are started, no two export its disk.  A client
@@ -46,6 +47,7 @@
 #include "tgt-glue/reconcile/migrate.h"
 #include "tgt-glue/reconcile/removals.h"
 #include "tgt-glue/reconcile/shard-pass.h"
+#include "tgt-glue/reconcile/quotas.h"
 #include "tgt-glue/reconcile/space.h"
 #include "tgt-glue/reconcile/spare.h"
 
@@ -327,6 +329,7 @@ int reconcile_run(struct reconcile *reconcile)
 	block_clients(reconcile);
 	r = run_all(reconcile);
 	follow_continue(reconcile);
+	quotas_apply(reconcile);
 	if (reconcile->dry)
 		return r;
 	/* 6 */

@@ -9,7 +9,9 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/printable.h"
+#include "tgt-glue/base/events.h"
 #include "tgt-glue/reconcile/exports.h"
 
 /* The last error. */
@@ -18,13 +20,35 @@ void report_error(const struct shard_pass *pass)
 	messages_print(pass->all->messages, "%s", error_text());
 }
 
+static void report_not_reset(const struct shard_pass *pass, const char *client,
+			     const char *why)
+{
+	const struct event_log log = { pass->fleet->log_file,
+				       pass->all->messages };
+	const struct event event = { "reset-failed", client, LOG_WARNING,
+				     json_pack("{s:o?}", "why",
+					       json_text(why)) };
+
+	event_write(&log, &event, "its image was not reset: %s", why);
+	pairs_set(&pass->all->arena, &pass->all->not_reset, client, why);
+}
+
 void report_restarts(const struct shard_pass *pass)
 {
-	for (size_t i = 0; i < pass->opened.restart.n; i++)
-		messages_print(
-			pass->all->messages,
-			"%s: restart it: its session was ended, because writes that were answered may be lost",
-			strrchr(pass->opened.restart.v[i], ':') + 1);
+	static const char why[] =
+		"restart it: its session was ended, because writes that were answered may be lost";
+	const struct event_log log = { pass->fleet->log_file,
+				       pass->all->messages };
+
+	for (size_t i = 0; i < pass->opened.restart.n; i++) {
+		const char *client =
+			strrchr(pass->opened.restart.v[i], ':') + 1;
+		const struct event event = { "restart", client, LOG_WARNING,
+					     NULL };
+
+		if (messages_print(pass->all->messages, "%s: %s", client, why))
+			event_write(&log, &event, "%s", why);
+	}
 }
 
 static void report_reopens(const struct shard_pass *pass)
@@ -55,8 +79,17 @@ void report_not_replaced(const struct shard_pass *pass, const char *client,
 		all->failed = true;
 	else
 		all->skipped = true;
-	messages_print(all->messages, "%s: image: %s%s", client,
-		       failed ? "" : "skipped: ", why);
+	if (messages_print(all->messages, "%s: image: %s%s", client,
+			   failed ? "" : "skipped: ", why) &&
+	    !clients_get_other_disks(&all->clients))
+		report_not_reset(pass, client, why);
+}
+
+/* Of a work that is not done: it may be a reset. */
+static void note_reset(const struct shard_pass *pass, const struct work *w)
+{
+	if (w->reset && !clients_get_other_disks(&pass->all->clients))
+		report_not_reset(pass, w->name, w->reason);
 }
 
 void report_works(const struct shard_pass *pass)
@@ -80,12 +113,13 @@ void report_works(const struct shard_pass *pass)
 			break; /* never, after execute_plan */
 		case OUTCOME_FAILED:
 			all->failed = true;
-			messages_print(all->messages, "%s: %s: %s", w->name,
-				       w->reset && clients_get_other_disks(
-							   &all->clients)
-					       ? "restore"
-					       : "target",
-				       w->reason);
+			if (messages_print(all->messages, "%s: %s: %s", w->name,
+					   w->reset && clients_get_other_disks(
+							       &all->clients)
+						   ? "restore"
+						   : "target",
+					   w->reason))
+				note_reset(pass, w);
 			break;
 		case OUTCOME_NOT_RESET:
 			report_not_replaced(
@@ -94,8 +128,9 @@ void report_works(const struct shard_pass *pass)
 			break;
 		case OUTCOME_SKIPPED:
 			all->skipped = all->waiting = true;
-			messages_print(all->messages, "%s: skipped: %s",
-				       w->name, w->reason);
+			if (messages_print(all->messages, "%s: skipped: %s",
+					   w->name, w->reason))
+				note_reset(pass, w);
 			break;
 		case OUTCOME_DONE:
 			print_line(stdout, "%s: target: %s (%s)", w->name,
