@@ -129,9 +129,16 @@ test_client_with_data_stays_by_default() {
 	equal "the disk" mine "$(disk clients/pc1.vhdx)"
 	expect 0 glue plan
 	said '2 clients stay'
+	expect 0 glue status
+	did '^ +it is on masters/win11@1.vhdx; fleet.conf wants masters/win11@2.vhdx$'
+	did '^2 clients are on another version than fleet.conf wants'
 	expect 0 glue reset pc1
 	is_on pc1 2
 	is_on pc2 1
+	equal "versions in JSON" \
+		"pc1 masters/win11@2.vhdx false, pc2 masters/win11@1.vhdx true" \
+		"$(glue status --json | jq -r '[.clients[] |
+			"\(.name) \(.version) \(.behind)"] | join(", ")')"
 	expect 0 glue apply
 	said '1 client stays on'
 }

@@ -102,16 +102,17 @@ static json_t *row_json(const struct status_row *row)
 	const struct disk *disk = c->disks;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}",
+		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:o?, s:s, s:b, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
 		"shard", (int)row->shard->shard->number, "target",
 		status_target_word(row), "difference",
 		json_text(row->difference), "agrees", status_row_agrees(row),
-		"restart", row->restart, "master", disk->master_name, "child",
-		disk->child, "child-state", children[row->child], "child-why",
-		json_text(row->child_why), "view", disk->view, "disk-use",
-		(json_int_t)row->disk_use, "growth",
-		growth_or_null(row->growth), "quota",
+		"restart", row->restart, "master", disk->master_name, "version",
+		json_text(row->version), "wanted", disk->master, "behind",
+		row->behind, "child", disk->child, "child-state",
+		children[row->child], "child-why", json_text(row->child_why),
+		"view", disk->view, "disk-use", (json_int_t)row->disk_use,
+		"growth", growth_or_null(row->growth), "quota",
 		number_or_null(row->quota, row->quota), "blocks",
 		number_or_null(row->divergence.of, row->divergence.blocks),
 		"blocks-total",

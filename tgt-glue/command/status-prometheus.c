@@ -21,6 +21,7 @@ struct metric {
 /* Of each client; client_sample has their values. */
 enum {
 	AGREES,
+	BEHIND,
 	RESTART,
 	SHARD,
 	DISK_USE,
@@ -41,6 +42,8 @@ enum {
 static const struct metric client_metrics[CLIENT_METRICS] = {
 	[AGREES] = { "client_agrees", "gauge",
 		     "1 where image and target are as fleet.conf says." },
+	[BEHIND] = { "client_behind", "gauge",
+		     "1 where the disk is on another version of its master than is wanted." },
 	[RESTART] = { "client_restart", "gauge",
 		      "1 where the client must be restarted: writes may be lost." },
 	[SHARD] = { "client_shard", "gauge",
@@ -86,6 +89,7 @@ static double client_sample(const struct status_row *row, size_t metric)
 	const struct traffic *t = &row->traffic;
 	const double samples[CLIENT_METRICS] = {
 		[AGREES] = status_row_agrees(row),
+		[BEHIND] = row->behind,
 		[RESTART] = row->restart,
 		[SHARD] = row->shard->shard->number,
 		[DISK_USE] = (double)row->disk_use,

@@ -176,6 +176,10 @@ static void print_row(const struct status *s, const struct status_row *row)
 	print_more_sessions(s, row);
 	if (row->child == CHILD_OTHER)
 		print_note(row->child_why);
+	if (row->behind)
+		print_note(format_arg("it is on %s; fleet.conf wants %s",
+				      row->version,
+				      row->client->disks->master));
 	if (row->difference)
 		print_note(row->difference);
 	if (row->restart)
@@ -263,6 +267,18 @@ static void print_restarts(const struct status *s)
 		printf("%zu client%s to be restarted\n", n, n == 1 ? "" : "s");
 }
 
+/* Clients of another version of their master than fleet.conf wants. */
+static void print_behind(const struct status *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->fleet.n; i++)
+		n += s->rows[i].behind;
+	if (n)
+		printf("%zu client%s on another version than fleet.conf wants; `tgt-glue versions MASTER' names them\n",
+		       n, n == 1 ? " is" : "s are");
+}
+
 static void print_sum(const struct status *s)
 {
 	size_t logged_in = 0, wrong = 0;
@@ -332,5 +348,6 @@ void status_print_table(const struct status *s)
 	print_shards(s);
 	print_growth(s);
 	print_restarts(s);
+	print_behind(s);
 	print_sum(s);
 }

@@ -251,6 +251,8 @@ static void read_client(struct status *s, struct status_row *row, size_t *hint)
 
 	row->child = image->image;
 	row->child_why = image->image_why;
+	row->version = image->version;
+	row->behind = image->behind;
 	read_space(s, row, hint);
 	row->divergence = divergence_of(&s->fleet, disk);
 	find_target(s, row);

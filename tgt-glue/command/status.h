@@ -68,6 +68,8 @@ struct status_row {
 	const struct tgtd_lun *foreign;
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
+	const char *version;   /* of the master, that the disk is on; null */
+	bool behind;           /* fleet.conf wants another one */
 	uint64_t disk_use;     /* of the image, bytes */
 	double growth;         /* of the image, bytes a day; NAN: unknown */
 	uint64_t quota;        /* of the image, bytes; 0: none */
