@@ -493,6 +493,7 @@ locks_tests = \
 	tests/locks/test-namespaces.sh \
 	tests/locks/test-parents.sh \
 	tests/locks/test-programs.sh \
+	tests/locks/test-unfinished.sh \
 	$(NULL)
 fuzz_tests = \
 	tests/fuzz/test-corpus.sh \

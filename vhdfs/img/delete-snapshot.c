@@ -36,6 +36,7 @@
 #include "store/image-names.h"
 #include "store/image-rename.h"
 #include "store/leaf-replace.h"
+#include "store/leaf-steps.h"
 #include "store/store.h"
 
 struct deletion {
@@ -282,22 +283,22 @@ static int check_childless(const struct deletion *d, const struct io *io)
 	return r;
 }
 
-/* 3 */
-static int remove_path(const struct io *io, const char *name)
+/* 3, of the file in io, which is locked: its name real, if that is still its
+ * name. */
+static int remove_file(const struct deletion *d, struct io *io,
+		       const char *real)
 {
-	_cleanup_free_ char *path = fd_path(io->fd);
-	char *slash = path ? strrchr(path, '/') : NULL;
-	int fd, r = 0;
+	struct leaf_place place;
+	int r = leaf_place_init(&place, &d->roots->dirs[0], real);
 
-	if (!slash)
-		return fail(-ENOMEM, "out of memory");
-	*slash = '\0';
-	fd = open(*path ? path : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || unlinkat(fd, slash + 1, 0) < 0 ||
-	    (fsync(fd) < 0 && errno != EINVAL))
-		r = fail_errno(-errno, "%s", name);
-	if (fd >= 0)
-		close(fd);
+	place.io = io;
+	if (r == 0)
+		r = leaf_place_check(&place);
+	if (r == 0 && unlinkat(place.fd, place.name, 0) < 0)
+		r = fail_errno(-errno, "%s", d->path);
+	if (r == 0)
+		r = leaf_sync_dir(&place);
+	leaf_place_fini(&place);
 	return r;
 }
 
@@ -315,15 +316,17 @@ static int check_unreadable(const struct deletion *d)
 static int remove_offline(const struct deletion *d)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
+	_cleanup_free_ char *real = NULL;
 	int r = check_unreadable(d);
 
 	if (r == 0)
-		r = root_dir_open(&d->roots->dirs[0], d->path, true, &io, NULL);
+		r = root_dir_open(&d->roots->dirs[0], d->path, true, &io,
+				  &real);
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
 		r = check_childless(d, io);
-	return r < 0 ? r : remove_path(io, d->path);
+	return r < 0 ? r : remove_file(d, io, real);
 }
 
 /* 2 and 3 are the mount's, if it has the image open. */
@@ -362,19 +365,16 @@ static int remove_snapshot(const struct deletion *d, const char *name)
  * killed: a file that no process has locked, and no intent names. */
 static void remove_rest(const struct deletion *d, const char *file)
 {
-	const struct root_dir *root = &d->roots->dirs[0];
-	_cleanup_free_ char *path = NULL, *name = NULL, *image = NULL;
-	_cleanup_(io_close_p) struct io *io = NULL;
+	_cleanup_free_ char *name = NULL, *image = NULL;
+	struct leaf_place place;
 
 	if (!name_is_new_leaf(file) ||
 	    !(name = strndup(file + 1, strlen(file) - strlen("..leaf"))) ||
-	    snapshot_sibling(d->real, file, &path) < 0 ||
-	    snapshot_sibling(d->real, name, &image) < 0 ||
-	    leaf_replace_has_intent(root, image) ||
-	    root_dir_open(root, path, true, &io, NULL) < 0 ||
-	    io_lock(io, IO_LOCK_EXCLUSIVE) < 0)
+	    snapshot_sibling(d->real, name, &image) < 0)
 		return;
-	(void)remove_path(io, path);
+	if (leaf_place_init(&place, &d->roots->dirs[0], image) == 0)
+		(void)leaf_remove_rest(&place);
+	leaf_place_fini(&place);
 }
 
 static int delete (struct deletion *d, const char *name)

@@ -42,7 +42,6 @@ struct replacement {
 	uint64_t copied;
 	uint64_t rate;
 	bool unsafe;
-	bool created; /* .NAME.leaf is ours */
 };
 
 /* Closes the new image; it is complete on disk after success. */
@@ -145,26 +144,6 @@ static int open_images(struct replacement *r, const char *image,
 	return rc < 0 ? rc : check_place(r);
 }
 
-/* Removes a .NAME.leaf that a crash left. */
-static int remove_rest(const struct leaf_place *place)
-{
-	_cleanup_(io_close_p) struct io *io = NULL;
-	int fd = openat(place->fd, place->leaf,
-			O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	int r;
-
-	if (fd < 0)
-		return errno == ENOENT ? 0
-				       : fail_errno(-errno, "%s", place->path);
-	r = io_file_from_fd(fd, place->path, true, &io);
-	/* Another program is writing it. */
-	if (r == 0)
-		r = io_lock(io, IO_LOCK_EXCLUSIVE);
-	if (r == 0 && unlinkat(place->fd, place->leaf, 0) < 0)
-		r = fail_errno(-errno, "%s/%s", place->dir, place->leaf);
-	return r;
-}
-
 /* 2, the new file as an empty image. */
 static int write_empty(struct replacement *r, struct io *io)
 {
@@ -178,9 +157,9 @@ static int write_empty(struct replacement *r, struct io *io)
 		.id = old->id,
 	};
 	_cleanup_free_ char *relative = NULL;
-	int rc = io_lock(io, IO_LOCK_EXCLUSIVE);
+	int rc = 0;
 
-	if (rc == 0 && r->parent)
+	if (r->parent)
 		rc = protected_parent_describe(&r->protected, r->place.dir,
 					       &params, &relative);
 	return rc < 0 ? rc : image_create(io, old->ops, &params);
@@ -208,13 +187,12 @@ static int open_new(struct replacement *r, struct io *io)
 static int create(struct replacement *r)
 {
 	struct io *io;
-	int rc = remove_rest(&r->place);
+	int rc = leaf_remove_rest(&r->place);
 
 	if (rc == 0)
 		rc = leaf_create(&r->place, &io);
 	if (rc < 0)
 		return rc;
-	r->created = true;
 	rc = write_empty(r, io);
 	if (rc < 0) {
 		io_close(io);
@@ -306,18 +284,12 @@ static int copy_metadata(const struct replacement *r, int to)
 	return rc;
 }
 
-/* 2, the end, and 3: closes the new image, which stays locked meanwhile. */
+/* 2, the end, and 3: closes the new image, which stays locked. */
 static int complete(struct replacement *r)
 {
-	int fd = fcntl(r->new->io->fd, F_DUPFD_CLOEXEC, 0), rc;
+	int rc = close_new(r);
 
-	if (fd < 0)
-		return fail_errno(-errno, "%s", r->place.path);
-	rc = close_new(r);
-	if (rc == 0)
-		rc = copy_metadata(r, fd);
-	close(fd);
-	return rc;
+	return rc < 0 ? rc : copy_metadata(r, r->place.made);
 }
 
 /* 3 to 5 */
@@ -345,8 +317,8 @@ static int write_and_publish(struct replacement *r)
 		rc = publish(r);
 		interrupt_unblock();
 	}
-	if (rc < 0 && r->created)
-		(void)unlinkat(r->place.fd, r->place.leaf, 0);
+	if (rc < 0 && r->place.made >= 0)
+		(void)leaf_remove_new(&r->place);
 	return rc;
 }
 

@@ -319,6 +319,26 @@ static void register_file(struct io *io)
  * Retries a conflicting lock for a moment: a mount unlocks an image a little
  * after the last close of its view has returned.
  */
+static int lock_patiently(int fd, enum io_lock lock)
+{
+	int r = try_lock(fd, lock);
+
+	for (long ms = 1; r == -EBUSY && ms <= LOCK_DELAY_MAX_MS; ms *= 2) {
+		struct timespec delay = { .tv_nsec = ms * 1000000 };
+
+		nanosleep(&delay, NULL);
+		r = try_lock(fd, lock);
+	}
+	return r;
+}
+
+int io_file_lock_new(struct io *io)
+{
+	int r = lock_patiently(io->fd, IO_LOCK_EXCLUSIVE);
+
+	return r < 0 ? fail_errno(r, "%s: lock of a new file", io->name) : 0;
+}
+
 static int file_lock(struct io *io, enum io_lock lock, char *holder,
 		     size_t size)
 {
@@ -326,13 +346,7 @@ static int file_lock(struct io *io, enum io_lock lock, char *holder,
 
 	if (lock != IO_LOCK_NONE)
 		register_file(io);
-	r = try_lock(io->fd, lock);
-	for (long ms = 1; r == -EBUSY && ms <= LOCK_DELAY_MAX_MS; ms *= 2) {
-		struct timespec delay = { .tv_nsec = ms * 1000000 };
-
-		nanosleep(&delay, NULL);
-		r = try_lock(io->fd, lock);
-	}
+	r = lock_patiently(io->fd, lock);
 	if (r == -EBUSY)
 		holder_of_locks(io->fd, holder, size);
 	return r;

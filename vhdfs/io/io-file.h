@@ -38,6 +38,12 @@ int io_file_open(const char *path, bool writable, struct io **ret);
  */
 int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret);
 
+/*
+ * Locks a file that was created just now exclusively, as io_lock does, but
+ * leaves it out of the recovery memory: a failed sync of it loses nothing yet.
+ */
+int io_file_lock_new(struct io *io);
+
 /* Opens the same file once more, for reading, with its own locks. */
 int io_file_reopen(const struct io *io, struct io **ret);
 

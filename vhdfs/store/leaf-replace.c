@@ -67,11 +67,6 @@ static bool has_hidden(const struct root_dir *rootdir, const char *image,
 	return fd >= 0;
 }
 
-bool leaf_replace_has_intent(const struct root_dir *rootdir, const char *image)
-{
-	return has_hidden(rootdir, image, "intent");
-}
-
 bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image)
 {
 	return has_hidden(rootdir, image, "leaf") ||
@@ -146,7 +141,7 @@ static int replace(const struct leaf_place *place,
 	return r < 0 ? r : leaf_sync_dir(place);
 }
 
-static int replace_with(const struct leaf_place *place,
+static int replace_with(struct leaf_place *place,
 			const struct leaf_replacement *replacement,
 			struct protected_parent *parent)
 {

@@ -14,9 +14,10 @@
  *   L1  Open the old leaf for writing, which finishes what a crash left in it
  *       (a log, a missing footer) and keeps its identity; lock it against all
  *       other processes.  Check that NAME is this file.
- *   L2  Write the new leaf as .NAME.leaf: a child that names its parent by the
- *       name that the parent has at the end; with the owner, the mode and the
- *       attributes of the old leaf.  Lock it.
+ *   L2  Create .NAME.leaf, lock it, and check that the name still is this
+ *       file; else begin again.  Write the new leaf to it: a child that names
+ *       its parent by the name that the parent has at the end; with the owner,
+ *       the mode and the attributes of the old leaf.
  *   L3  Write the intent.
  *   L4  Link the old leaf to KEEP.
  *   L5  Mark the old leaf, and remove its write bits.
@@ -30,6 +31,24 @@
  * to L5 are undone.  Else the replacement is complete; L6 is made durable, and
  * L7 follows.  A .NAME.leaf without an intent is removed.  A failure of L3 to
  * L6 is undone in the same way.
+ *
+ * FILES WITHOUT A NAME.  A .NAME.leaf that a crash left may be removed by a
+ * process that has not locked NAME: a snapshot is deleted, and the file may be
+ * its child; or NAME is a parent that others read (img/replace-image.h).  Every
+ * process, the one that recovers too, removes it in this order:
+ *   U1  Open it; lock this file against all others.
+ *   U2  Check that no intent names it, unless NAME is locked.
+ *   U3  Check that the name .NAME.leaf still is this file.
+ *   U4  Remove the name .NAME.leaf, of this directory.
+ * Its maker has it locked from L2 to the end of L7.  So U1 succeeds
+ *   - between the creation and the lock of L2: then the maker's lock waits for
+ *     U4, its check finds the name gone, and it creates another file;
+ *   - after L7: then U3 finds the name gone, as L6 gave the file the name NAME;
+ *   - after the maker's death.
+ * From U3 to U4 the name is the same file: to rename it or to remove it takes
+ * its lock, and to create another one takes a name that is free.  U2 is as
+ * valid at U4: a process that writes an intent has locked its own .NAME.leaf,
+ * or it creates one after that, which the name of this file refuses.
  */
 #include "config.h"
 
@@ -59,6 +78,8 @@ void leaf_place_fini(struct leaf_place *place)
 {
 	if (place->fd >= 0)
 		close(place->fd);
+	if (place->fd >= 0 && place->made >= 0)
+		close(place->made);
 	free(place->dir);
 	free(place->path);
 	free(place->leaf);
@@ -115,7 +136,7 @@ int leaf_place_init(struct leaf_place *place, const struct root_dir *rootdir,
 		strndup(real, (size_t)(name_last(real) - real));
 	int r;
 
-	*place = (struct leaf_place){ .fd = -1 };
+	*place = (struct leaf_place){ .fd = -1, .made = -1 };
 	if (!dir)
 		return fail(-ENOMEM, "%s: out of memory", real);
 	r = place_name(place, rootdir, real);
@@ -259,10 +280,72 @@ static mode_t restored_mode(const struct leaf_place *place,
 	return (place->st.st_mode & 07777) | (intent->mode & WRITE_BITS);
 }
 
+static int unlink_leaf(const struct leaf_place *place)
+{
+	if (unlinkat(place->fd, place->leaf, 0) < 0 && errno != ENOENT)
+		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+	return 0;
+}
+
+static bool is_leaf_of(const struct leaf_place *place, int fd)
+{
+	struct stat named, opened;
+
+	return fstatat(place->fd, place->leaf, &named, AT_SYMLINK_NOFOLLOW) ==
+		       0 &&
+	       fstat(fd, &opened) == 0 &&
+	       file_id_equal(file_id_of(&named), file_id_of(&opened));
+}
+
+/* U1.  1, or 0 if there is none. */
+static int lock_rest(const struct leaf_place *place, struct io **ret)
+{
+	int fd = openat(place->fd, place->leaf,
+			O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int r;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0)
+		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+	r = io_file_from_fd(fd, place->path, true, ret);
+	if (r == 0)
+		r = io_lock(*ret, IO_LOCK_EXCLUSIVE);
+	return r < 0 ? r : 1;
+}
+
+int leaf_remove_new(const struct leaf_place *place)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r;
+
+	if (place->made >= 0)
+		return is_leaf_of(place, place->made) ? unlink_leaf(place) : 0;
+	r = lock_rest(place, &io);
+	if (r <= 0 || !is_leaf_of(place, io->fd))
+		return r < 0 ? r : 0;
+	return unlink_leaf(place);
+}
+
+int leaf_remove_rest(const struct leaf_place *place)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r = lock_rest(place, &io);
+
+	if (r <= 0)
+		return r;
+	if (exists(place, place->intent))
+		return fail(-EBUSY,
+			    "%s: a snapshot or a revert was interrupted; "
+			    "another one finishes or undoes it",
+			    place->path);
+	return is_leaf_of(place, io->fd) ? unlink_leaf(place) : 0;
+}
+
 /* Undoes L2 to L5; place is the old leaf's. */
 static int undo(const struct leaf_place *place, const struct intent *intent)
 {
-	int fd = place->io->fd;
+	int fd = place->io->fd, r;
 
 	if (intent->keep[0] && is_same_file(place, intent->keep)) {
 		(void)fremovexattr(fd, SNAPSHOT_MARK);
@@ -270,9 +353,8 @@ static int undo(const struct leaf_place *place, const struct intent *intent)
 		    fsync(fd) < 0 || unlinkat(place->fd, intent->keep, 0) < 0)
 			return fail_errno(-errno, "%s", place->path);
 	}
-	if (unlinkat(place->fd, place->leaf, 0) < 0 && errno != ENOENT)
-		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
-	return leaf_sync_dir(place);
+	r = leaf_remove_new(place);
+	return r < 0 ? r : leaf_sync_dir(place);
 }
 
 /* Its names may be about to change, and the record has the file of its leaf. */
@@ -318,15 +400,46 @@ int leaf_check_keep(const struct leaf_place *place, const char *keep)
 	return fail(-EEXIST, "%s/%s: file exists", place->dir, keep);
 }
 
-int leaf_create(const struct leaf_place *place, struct io **ret)
+/* Creates .NAME.leaf and locks it.  1: another process removed the name. */
+static int create_locked(const struct leaf_place *place, struct io **ret)
 {
+	_cleanup_(io_close_p) struct io *io = NULL;
 	int fd = openat(place->fd, place->leaf,
 			O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 			S_IRUSR | S_IWUSR);
+	int r;
 
 	if (fd < 0)
 		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
-	return io_file_from_fd(fd, place->io->name, true, ret);
+	r = io_file_from_fd(fd, place->io->name, true, &io);
+	/* A process that has the lock is about to remove the file. */
+	if (r == 0)
+		r = io_file_lock_new(io);
+	if (r < 0 || !is_leaf_of(place, io->fd))
+		return r < 0 ? r : 1;
+	*ret = steal(io);
+	return 0;
+}
+
+int leaf_create(struct leaf_place *place, struct io **ret)
+{
+	struct io *io = NULL;
+	int r;
+
+	do
+		r = create_locked(place, &io);
+	while (r > 0);
+	if (r < 0)
+		return r;
+	place->made = fcntl(io->fd, F_DUPFD_CLOEXEC, 0);
+	if (place->made < 0) {
+		r = fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+		(void)unlink_leaf(place);
+		io_close(io);
+		return r;
+	}
+	*ret = io;
+	return 0;
 }
 
 /* L2 */
@@ -351,7 +464,7 @@ int leaf_write(const struct leaf_place *place,
 		r = fail_errno(-errno, "%s/%s: fsync", place->dir, place->leaf);
 	if (r == 0)
 		r = leaf_sync_dir(place);
-	/* Locked, and registered in the recovery memory, only now: a failed
+	/* It is locked; registered in the recovery memory, only now: a failed
 	 * sync before loses nothing. */
 	return r < 0 ? r : io_lock(io, IO_LOCK_EXCLUSIVE);
 }

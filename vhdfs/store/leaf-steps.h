@@ -30,6 +30,9 @@ struct leaf_place {
 	struct io *io;
 	struct image *img;
 	struct stat st; /* of the old leaf's file: leaf_place_check */
+	/* The .NAME.leaf that leaf_create made: keeps its lock; owned; -1:
+	 * none. */
+	int made;
 };
 
 /* Opens the directory of the image at real, a path that root_dir_open returned.
@@ -52,9 +55,9 @@ int leaf_recover(const struct leaf_place *place, bool *ret_done);
 /* -EEXIST if KEEP exists; null: none. */
 int leaf_check_keep(const struct leaf_place *place, const char *keep);
 
-/* L2: a new file .NAME.leaf, the caller's to close; then its contents, a child
- * of parent, and its lock. */
-int leaf_create(const struct leaf_place *place, struct io **ret);
+/* L2: a new file .NAME.leaf, the caller's to close, which is locked until
+ * leaf_place_fini; then its contents, a child of parent. */
+int leaf_create(struct leaf_place *place, struct io **ret);
 int leaf_write(const struct leaf_place *place,
 	       const struct protected_parent *parent, struct io *io);
 /* L3 */
@@ -69,6 +72,13 @@ int leaf_rename(const struct leaf_place *place);
 int leaf_sync_dir(const struct leaf_place *place);
 /* L7 */
 int leaf_intent_remove(const struct leaf_place *place);
+
+/* Removes .NAME.leaf, if there is one: this process's, or one that no process
+ * has locked.  See FILES WITHOUT A NAME in leaf-steps.c.  -EBUSY: another
+ * process is at work on it. */
+int leaf_remove_new(const struct leaf_place *place);
+/* The same of a file that no intent names.  -EBUSY also: one does. */
+int leaf_remove_rest(const struct leaf_place *place);
 
 /* After a failure of L2 to L6: undoes them, and keeps the error's message. */
 void leaf_undo(const struct leaf_place *place, struct protected_parent *parent);
