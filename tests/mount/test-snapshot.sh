@@ -308,4 +308,33 @@ test_opening_an_image_removes_an_unfinished_intent() {
 	equal "hidden files" "" "$(find "$store" -name '.pc1*')"
 }
 
+# The mount opens an image by the first of its names.
+test_image_with_a_hard_link_elsewhere_is_snapshotted() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		rm -rf "$scratch/store" "$scratch/model"
+		make_store $format
+		mkdir "$store/m" "$store/a" "$store/c"
+		vhdfs-img create --size 20M "$store/m/base.$e"
+		vhdfs-img create --parent "$store/m/base.$e" "$store/c/p.$e"
+		rm -f "$scratch/p.model"
+		make_model "$scratch/p.model" 20M
+		put_random "$store/c/p.$e" "$scratch/p.model" 5
+		cp "$scratch/p.model" "$scratch/before"
+		ln "$store/c/p.$e" "$store/a/p.$e"
+		mount_store "$store" "$mnt"
+		exec 9<>"$mnt/c/p.$e.raw"
+		expect 0 vhdfs-img snapshot "$store/c/p.$e" one
+		put "$mnt/c/p.$e.raw" "$scratch/p.model" write 4096 65536 7
+		cmp "$mnt/c/p.$e.raw" "$scratch/p.model"
+		cmp "$mnt/a/p.$e.raw" "$scratch/before"
+		exec 9>&-
+		unmount "$mnt"
+		same_disk "$store/c/p.$e" "$scratch/p.model"
+		same_disk "$store/c/p@one.$e" "$scratch/before"
+	done
+}
+
 run_tests

@@ -49,6 +49,7 @@
 /* One replacement of the leaf. */
 struct making {
 	struct store_image *image; /* with open_lock held */
+	const char *path;          /* the name of the image that is replaced */
 	struct leaf_place place;   /* of the old leaf, which the chain owns */
 	/* Of the new leaf; a snapshot's borrows the old leaf. */
 	struct protected_parent parent;
@@ -81,6 +82,7 @@ static int open_place(struct making *m, const char *path)
 	struct image *leaf = chain_leaf(m->image->chain);
 	int r = leaf_place_init(&m->place, &m->image->store->roots[0], path);
 
+	m->path = path;
 	m->place.io = leaf->io;
 	m->place.img = leaf;
 	/* A failure of the replacement before may have left something. */
@@ -271,6 +273,7 @@ static int move_disk(struct making *m)
 }
 
 /* W4, the end: with the old leaf's lock shared it is a parent like any other.
+ * The image was perhaps opened by another of its names, in another directory.
  */
 static int open_new_chain(struct making *m)
 {
@@ -279,8 +282,7 @@ static int open_new_chain(struct making *m)
 	m->shared = m->borrows;
 	if (r == 0)
 		r = chain_open_file(m->image->store->cache, steal(m->leaf),
-				    chain_path(m->image->chain, 0),
-				    CHAIN_WRITABLE, &m->chain);
+				    m->path, CHAIN_WRITABLE, &m->chain);
 	if (r == 0)
 		r = examine_chain(m->chain, &m->info);
 	return r;
