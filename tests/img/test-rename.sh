@@ -205,6 +205,33 @@ test_child_in_another_directory_is_refused() {
 		vhdfs-img rename "$image" clients/pc2.vhdx
 }
 
+# The rename would make it name its parent as from the directory of the link.
+test_child_in_another_directory_is_refused_although_a_link_is_beside_the_image() {
+	local link
+
+	make_client vhdx
+	mkdir others
+	vhdfs-img create --parent clients/pc1@b.vhdx others/child.vhdx
+	for link in "ln -s ../others" "ln -s $PWD/others" "ln $PWD/others"; do
+		$link/child.vhdx clients/link.vhdx
+		refused "is the parent of others/child.vhdx|link.vhdx: is a link to" \
+			vhdfs-img rename "$image" clients/pc2.vhdx
+		vhdfs-img check others/child.vhdx
+		rm clients/link.vhdx
+	done
+}
+
+test_link_to_a_child_beside_the_image_is_no_child_elsewhere() {
+	make_client vhdx
+	mkdir others
+	vhdfs-img create --parent clients/pc1@b.vhdx clients/child.vhdx
+	ln -s ../clients/child.vhdx others/link.vhdx
+	ln -s child.vhdx clients/again.vhdx
+	expect 0 vhdfs-img rename "$image" clients/pc2.vhdx
+	vhdfs-img check clients/child.vhdx
+	vhdfs-img check others/link.vhdx
+}
+
 test_file_that_cannot_be_read_is_refused() {
 	make_client vhdx
 	cp "$image" clients/damaged.vhdx

@@ -5,6 +5,7 @@
 #include "img/rename-recover.h"
 
 #include <errno.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "img/image-store.h"
@@ -16,16 +17,32 @@ struct rename_check {
 	const char *real; /* of the image */
 };
 
-/* *ret: a child of one of the files; null: none. */
+static int find_directory(const struct rename_check *check, struct file_id *ret)
+{
+	_cleanup_free_ char *sibling = name_sibling(check->real, ".");
+	_cleanup_free_ char *path =
+		sibling ? image_roots_absolute(check->roots, sibling) : NULL;
+	struct stat st;
+
+	if (!path)
+		return fail(-ENOMEM, "out of memory");
+	if (stat(path, &st) < 0)
+		return fail_errno(-errno, "%s", path);
+	*ret = file_id_of(&st);
+	return 0;
+}
+
+/* *ret: a child of one of the files, not in the directory; null: none. */
 static int find_child(struct store *store, const struct file_id *files,
-		      size_t n, enum store_child_kind kind, char **ret)
+		      size_t n, struct file_id directory,
+		      enum store_child_kind kind, char **ret)
 {
 	int r = 0;
 
 	*ret = NULL;
 	for (size_t i = 0; r == 0 && !*ret && i < n; i++)
-		r = store_find_child(store, files[i].dev, files[i].ino, kind,
-				     ret);
+		r = store_find_child_elsewhere(store, files[i], directory, kind,
+					       ret);
 	return r;
 }
 
@@ -33,15 +50,18 @@ static int check_children(void *ctx, const struct file_id *files, size_t n)
 {
 	const struct rename_check *check = ctx;
 	_cleanup_free_ char *child = NULL, *possible = NULL;
+	struct file_id directory;
 	struct store *store;
-	int r = image_store_open(check->roots, check->real, &store);
+	int r = find_directory(check, &directory);
 
+	if (r == 0)
+		r = image_store_open(check->roots, check->real, &store);
 	if (r < 0)
 		return r;
-	r = find_child(store, files, n, STORE_CHILDREN_ELSEWHERE, &child);
+	r = find_child(store, files, n, directory, STORE_CHILDREN, &child);
 	if (r == 0 && !child)
-		r = find_child(store, files, n,
-			       STORE_POSSIBLE_CHILDREN_ELSEWHERE, &possible);
+		r = find_child(store, files, n, directory,
+			       STORE_POSSIBLE_CHILDREN, &possible);
 	store_close(store);
 	if (child)
 		return fail(-EBUSY,

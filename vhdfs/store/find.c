@@ -72,7 +72,8 @@ struct store_image *store_image_of_file(struct store *store, dev_t dev,
 struct child_search {
 	const struct store_image *parent;
 	enum store_child_kind kin;
-	const struct store_image *found; /* the first one */
+	const struct file_id *elsewhere; /* than this directory; null: any */
+	const struct dir_entry *found; /* the first one */
 	/* Called for each, unless null. */
 	void (*each)(void *arg, const char *path);
 	void *arg;
@@ -109,81 +110,104 @@ static bool may_share_format(const struct store_image *a,
 	       !strcmp(a->info.format, b->info.format);
 }
 
-static bool share_directory(const struct store_image *a,
-			    const struct store_image *b)
+/* A name of the image in another directory; or one that leads to such a
+ * directory, which the store does not show.  Null: none. */
+static const struct dir_entry *name_elsewhere(const struct store_image *image,
+					      const struct file_id *directory)
 {
-	for (const struct dir_entry *i = a->names; i; i = i->next_name)
-		for (const struct dir_entry *k = b->names; k; k = k->next_name)
-			if (i->dir == k->dir)
-				return true;
-	return false;
+	const struct dir_entry *link = NULL;
+	bool here = false;
+
+	for (const struct dir_entry *e = image->names; e; e = e->next_name) {
+		if (e->is_link)
+			link = e;
+		else if (!file_id_equal(e->dir->id, *directory))
+			return e;
+		else
+			here = true;
+	}
+	return here ? NULL : link;
 }
 
 static bool is_child(const struct child_search *s,
 		     const struct store_image *image)
 {
-	bool elsewhere = s->kin == STORE_CHILDREN_ELSEWHERE ||
-			 s->kin == STORE_POSSIBLE_CHILDREN_ELSEWHERE;
-	bool possible = s->kin == STORE_POSSIBLE_CHILDREN ||
-			s->kin == STORE_POSSIBLE_CHILDREN_ELSEWHERE;
 	const struct store_image *parent;
 
-	if (!image->names || image == s->parent ||
-	    (elsewhere && share_directory(image, s->parent)))
+	if (image == s->parent)
 		return false;
 	parent = ancestry_parent_locked(image);
 	if (parent == s->parent ||
 	    (!parent && names_parent_id(image, s->parent)))
 		return true;
-	return possible && parent_is_unknown(image) &&
+	return s->kin == STORE_POSSIBLE_CHILDREN && parent_is_unknown(image) &&
 	       may_share_format(image, s->parent);
 }
 
 static void match_child(struct store_image *image, void *ctx)
 {
 	struct child_search *s = ctx;
+	const struct dir_entry *name =
+		s->elsewhere ? name_elsewhere(image, s->elsewhere)
+			     : image->names;
 
-	if ((s->found && !s->each) || !is_child(s, image))
+	if ((s->found && !s->each) || !name || !is_child(s, image))
 		return;
-	s->found = image;
+	s->found = name;
 	if (s->each)
-		s->each(s->arg, image->names->real);
+		s->each(s->arg, name->real);
 }
 
-static void search_locked(struct store *store, dev_t dev, ino_t ino,
+static void search_locked(struct store *store, const struct file_id *parent,
 			  struct child_search *s)
 {
-	const struct file_id id = { dev, ino };
-
 	store_refresh_locked(store);
-	s->parent = catalog_find_locked(store, &id);
+	s->parent = catalog_find_locked(store, parent);
 	if (s->parent)
 		catalog_each_locked(store, match_child, s);
+}
+
+static int find_child(struct store *store, const struct file_id *parent,
+		      struct child_search *s, char **ret)
+{
+	int r = 0;
+
+	*ret = NULL;
+	pthread_mutex_lock(&store->lock);
+	search_locked(store, parent, s);
+	if (s->found && !(*ret = strdup(s->found->real)))
+		r = fail(-ENOMEM, "out of memory");
+	pthread_mutex_unlock(&store->lock);
+	return r;
 }
 
 int store_find_child(struct store *store, dev_t dev, ino_t ino,
 		     enum store_child_kind kin, char **ret)
 {
+	const struct file_id parent = { dev, ino };
 	struct child_search s = { .kin = kin };
-	int r = 0;
 
-	*ret = NULL;
-	pthread_mutex_lock(&store->lock);
-	search_locked(store, dev, ino, &s);
-	if (s.found && !(*ret = strdup(s.found->names->real)))
-		r = fail(-ENOMEM, "out of memory");
-	pthread_mutex_unlock(&store->lock);
-	return r;
+	return find_child(store, &parent, &s, ret);
+}
+
+int store_find_child_elsewhere(struct store *store, struct file_id parent,
+			       struct file_id directory,
+			       enum store_child_kind kin, char **ret)
+{
+	struct child_search s = { .kin = kin, .elsewhere = &directory };
+
+	return find_child(store, &parent, &s, ret);
 }
 
 void store_each_child(struct store *store, dev_t dev, ino_t ino,
 		      enum store_child_kind kin,
 		      void (*each)(void *arg, const char *path), void *arg)
 {
+	const struct file_id parent = { dev, ino };
 	struct child_search s = { .kin = kin, .each = each, .arg = arg };
 
 	pthread_mutex_lock(&store->lock);
-	search_locked(store, dev, ino, &s);
+	search_locked(store, &parent, &s);
 	pthread_mutex_unlock(&store->lock);
 }
 

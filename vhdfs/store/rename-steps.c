@@ -186,14 +186,35 @@ static int fail_changed(const struct renaming *r, const char *file)
 		    r->place.dir, file);
 }
 
+/* real: the path of the item's file, links followed.  A path to its parent
+ * begins at that file's directory. */
+static int check_directory(const struct renaming *r, const struct item *item,
+			   const char *real)
+{
+	const char *image = r->request->real;
+	const size_t len = name_last(image) - image;
+
+	if (len == (size_t)(name_last(real) - real) &&
+	    !strncmp(image, real, len))
+		return 0;
+	return fail(-EBUSY,
+		    "%s/%s: is a link to %s, which the rename changes, and "
+		    "which is in another directory; move that beside the "
+		    "image, or rebase it to another parent",
+		    r->place.dir, item->file->file, real);
+}
+
 static int open_item(const struct renaming *r, struct item *item)
 {
 	_cleanup_free_ char *path =
 		name_sibling(r->request->real, item->file->file);
+	_cleanup_free_ char *real = NULL;
 	int rc = path ? root_dir_open(r->request->rootdir, path, true,
-				      &item->io, NULL)
+				      &item->io, &real)
 		      : fail_memory();
 
+	if (rc == 0)
+		rc = check_directory(r, item, real);
 	if (rc == 0)
 		rc = io_lock(item->io, IO_LOCK_EXCLUSIVE);
 	if (rc == 0)

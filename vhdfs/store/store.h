@@ -109,10 +109,6 @@ enum store_child_kind {
 	/* Also images with an unknown parent: their parent reference cannot be
 	 * read, or they are being written. */
 	STORE_POSSIBLE_CHILDREN,
-	/* The same, only of images that have no name in a directory of the
-	 * parent. */
-	STORE_CHILDREN_ELSEWHERE,
-	STORE_POSSIBLE_CHILDREN_ELSEWHERE,
 };
 
 /*
@@ -122,6 +118,11 @@ enum store_child_kind {
  */
 int store_find_child(struct store *store, dev_t dev, ino_t ino,
 		     enum store_child_kind kin, char **ret);
+/* The same, of images with a name in another directory than this one; symbolic
+ * links are no names.  *ret: that name. */
+int store_find_child_elsewhere(struct store *store, struct file_id parent,
+			       struct file_id directory,
+			       enum store_child_kind kin, char **ret);
 
 /*
  * Calls each(arg, PATH) for every image that store_find_child could find.  each
