@@ -238,4 +238,42 @@ test_many_changes_of_the_parent_do_not_grow_the_file() {
 	done
 }
 
+# A child VHD records the modification time of its parent's file: a rebase of the
+# parent changes no child, neither one that was put aside.
+test_rebase_of_a_parent_gives_its_children_no_warning() {
+	local options image
+
+	cd "$scratch" || exit
+	for options in --no-parent "--parent equal.vhd" \
+		"--unsafe --parent equal.vhd"; do
+		rm -f ./*.vhd ./.*.vhd
+		vhdfs-img create --size 8M old.vhd
+		cp old.vhd equal.vhd
+		vhdfs-img create --parent old.vhd image.vhd
+		touch -d 2026-01-02T03:04:05Z image.vhd
+		vhdfs-img create --parent image.vhd child.vhd
+		vhdfs-img create --parent child.vhd grandchild.vhd
+		cp child.vhd .child.vhd.20260102T030405Z.vhd
+		# shellcheck disable=SC2086 # two options
+		expect 0 vhdfs-img rebase $options image.vhd
+		equal "parent" "${options##* }" \
+			"$(key image.vhd parent | sed 's|.*/||; s/^null$/--no-parent/')"
+		for image in child.vhd grandchild.vhd .child.vhd.*; do
+			expect 0 vhdfs-img check "$image"
+			equal "$options" "$image: sound" "$(<"$scratch/stdout")"
+		done
+	done
+}
+
+# An image with write bits is no parent: programs that copy what is new see its
+# change.
+test_rebase_of_an_image_with_write_bits_sets_its_time() {
+	cd "$scratch" || exit
+	vhdfs-img create --size 8M old.vhd
+	vhdfs-img create --parent old.vhd image.vhd
+	touch -d 2026-01-02T03:04:05Z image.vhd
+	expect 0 vhdfs-img rebase --no-parent image.vhd
+	[ image.vhd -nt old.vhd ] || fail "the time is the one before"
+}
+
 run_tests

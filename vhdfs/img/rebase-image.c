@@ -22,15 +22,20 @@
  * (chain_complete); 4 makes it a dynamic image (image_remove_parent).
  *
  * The identity of the image stays, as what it shows does not change: its own
- * children stay valid.
+ * children stay valid.  A child VHD records the modification time of its
+ * parent's file, so this stays, too, where the image has no write bits, as a
+ * parent has.  A crash before that leaves a warning about the children.
  */
 #include "config.h"
 
 #include "img/rebase-image.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "chain/rebase-step.h"
@@ -46,6 +51,43 @@ struct rebase {
 	const struct image_roots *roots;
 	uint64_t copied; /* bytes */
 };
+
+/* The modification time of a file that its children record. */
+struct kept_time {
+	int fd; /* -1: none is kept */
+	struct timespec times[2];
+};
+
+/* Before the image is changed.  Its parent's reference says whether its format
+ * has a place for the time. */
+static void time_keep(struct image *img, struct kept_time *ret)
+{
+	const mode_t bits = S_IWUSR | S_IWGRP | S_IWOTH;
+	struct parent_ref ref;
+	struct stat st;
+	bool records;
+
+	*ret = (struct kept_time){ .fd = -1 };
+	if (img->type != IMAGE_DIFFERENCING || image_parent(img, &ref) < 0)
+		return;
+	records = ref.mtime_off != 0;
+	parent_ref_fini(&ref);
+	if (!records || fstat(img->io->fd, &st) < 0 || st.st_mode & bits)
+		return;
+	ret->times[0].tv_nsec = UTIME_OMIT;
+	ret->times[1] = st.st_mtim;
+	ret->fd = fcntl(img->io->fd, F_DUPFD_CLOEXEC, 0);
+}
+
+/* After the image was closed.  Its user may be another than its owner, who
+ * alone can set a time: then its children have a warning. */
+static void time_restore(struct kept_time *kept)
+{
+	if (kept->fd < 0)
+		return;
+	(void)!futimens(kept->fd, kept->times);
+	close(kept->fd);
+}
 
 static int check_type(const struct image *img)
 {
@@ -133,6 +175,7 @@ static int copy(struct rebase *rebase, struct chain *chain,
 static int rebase_safe(struct rebase *rebase, struct chain *parent,
 		       struct protected_parent *protected)
 {
+	struct kept_time kept;
 	struct chain *chain;
 	int r = image_roots_open(rebase->roots, rebase->image, CHAIN_WRITABLE,
 				 &chain);
@@ -140,12 +183,14 @@ static int rebase_safe(struct rebase *rebase, struct chain *parent,
 
 	if (r < 0)
 		return r;
+	time_keep(chain_leaf(chain), &kept);
 	chain_leaf(chain)->keeps_id = true;
 	r = copy(rebase, chain, parent);
 	if (r == 0)
 		r = set_parent(rebase, chain_leaf(chain), chain_path(chain, 0),
 			       protected);
 	rc = chain_close(chain);
+	time_restore(&kept);
 	return r < 0 ? r : rc;
 }
 
@@ -173,13 +218,16 @@ static int rebase_unsafe(struct rebase *rebase,
 			 struct protected_parent *protected)
 {
 	_cleanup_free_ char *real = NULL;
+	struct kept_time kept;
 	struct image *img;
 	int r = open_alone(rebase, &img, &real), rc;
 
 	if (r < 0)
 		return r;
+	time_keep(img, &kept);
 	r = set_parent(rebase, img, real, protected);
 	rc = image_close(img);
+	time_restore(&kept);
 	return r < 0 ? r : rc;
 }
 
@@ -207,6 +255,7 @@ static int rebase_to_parent(struct rebase *rebase, bool unsafe)
 
 static int rebase_to_none(struct rebase *rebase)
 {
+	struct kept_time kept;
 	struct chain *chain;
 	int r = image_roots_open(rebase->roots, rebase->image, CHAIN_WRITABLE,
 				 &chain);
@@ -214,6 +263,7 @@ static int rebase_to_none(struct rebase *rebase)
 
 	if (r < 0)
 		return r;
+	time_keep(chain_leaf(chain), &kept);
 	chain_leaf(chain)->keeps_id = true;
 	r = check_type(chain_leaf(chain));
 	if (r == 0)
@@ -224,6 +274,7 @@ static int rebase_to_none(struct rebase *rebase)
 		interrupt_unblock();
 	}
 	rc = chain_close(chain);
+	time_restore(&kept);
 	return r < 0 ? r : rc;
 }
 
