@@ -457,4 +457,35 @@ test_zeros_and_copies_of_shared_blocks_are_within_the_quota() {
 		fallocate $zero_range 524288 524288 fsync
 }
 
+# writes_in_place TYPE: a full file system of this type takes writes that need no
+# space, also those that begin the log.
+writes_in_place() {
+	local image
+
+	small_store "$1"
+	make_images 2
+	vhdfs-img create --size 8M "$store/1.vhd"
+	disk-io "$store/1.vhd" write 0 524288 5 flush
+	sync -f "$store"
+	mount_store "$store" "$mnt" -o reserve=0
+	fill_fs 65536
+	for image in 1.vhdx 2.vhdx 1.vhd; do
+		answers "$(printf 'ok\nok\nok\nok')" "$mnt/$image.raw" \
+			answers rw write 8192 "$page" fsync
+	done
+	unmount "$mnt"
+	for image in 1.vhdx 2.vhdx 1.vhd; do
+		expect 0 vhdfs-img check "$store/$image"
+	done
+}
+
+test_a_full_ext4_takes_writes_in_place() {
+	writes_in_place ext4
+}
+
+# XFS cannot allocate a range that has its space already.
+test_a_full_xfs_takes_writes_in_place() {
+	writes_in_place xfs
+}
+
 run_tests

@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "io/holder.h"
@@ -153,13 +154,6 @@ static int unshare_range(struct io *io, uint64_t off, uint64_t len)
 	return errno == EOPNOTSUPP || errno == EINVAL ? 0 : -errno;
 }
 
-static int file_reserve(struct io *io, uint64_t off, uint64_t len)
-{
-	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) < 0)
-		return -errno;
-	return unshare_range(io, off, len);
-}
-
 static int file_extent(struct io *io, uint64_t off, bool *ret_data,
 		       uint64_t *ret_len)
 {
@@ -222,6 +216,43 @@ static int file_space(struct io *io, uint64_t off, uint64_t len,
 	*ret = space_of_extent(e->fe_flags);
 	*ret_len = e->fe_logical + e->fe_length - off;
 	return 0;
+}
+
+static int allocate_range(struct io *io, uint64_t off, uint64_t len)
+{
+	if (fallocate(io->fd, FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len) < 0)
+		return -errno;
+	return unshare_range(io, off, len);
+}
+
+/* Allocates the parts of the range that have no space of this file alone. */
+static int allocate_missing(struct io *io, uint64_t off, uint64_t len)
+{
+	int r = 0;
+
+	while (r == 0 && len) {
+		enum io_space space;
+		uint64_t n;
+
+		r = file_space(io, off, len, &space, &n);
+		if (r < 0)
+			return -ENOSPC;
+		n = min_u64(n, len);
+		if (space != IO_SPACE_OWN)
+			r = allocate_range(io, off, n);
+		off += n;
+		len -= n;
+	}
+	return r;
+}
+
+/* On a full file system XFS fails to allocate even a range that has its space
+ * already. */
+static int file_reserve(struct io *io, uint64_t off, uint64_t len)
+{
+	int r = allocate_range(io, off, len);
+
+	return r == -ENOSPC ? allocate_missing(io, off, len) : r;
 }
 
 static struct flock lock_of(short type, off_t first, off_t count)
