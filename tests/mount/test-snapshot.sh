@@ -299,6 +299,53 @@ test_opening_an_image_finishes_or_undoes_an_interrupted_snapshot() {
 	done
 }
 
+# The kernel compares the view's mode with the user, before the mount recovers.
+test_user_of_an_image_opens_it_after_an_interrupted_snapshot() {
+	local n=1
+
+	[ "$(id -u)" = 0 ] || skip "needs another user"
+	[ -f "$top_builddir/tests/tools/faults.so" ] || fail "no faults.so"
+	requires setpriv
+	make_store vhdx
+	chmod 755 "$lib_dir" "$scratch" "$store"
+	chown 65534 "$store/pc1.vhdx"
+	while killed_snapshot $n; do
+		mount_store "$store" "$mnt" -o allow_other
+		equal "mode after $n" 644 "$(stat -c %a "$mnt/pc1.vhdx.raw")"
+		setpriv --reuid=65534 --regid=65534 --clear-groups \
+			bash -c ': <>"$1"' - "$mnt/pc1.vhdx.raw" ||
+			fail "no open after $n"
+		equal "mode of the file after $n" 644 \
+			"$(stat -c %a "$store/pc1.vhdx")"
+		unmount "$mnt"
+		[ ! -e "$store/pc1@s.vhdx" ] || break
+		n=$((n + 1))
+	done
+	[ $n -gt 20 ] || fail "expected more than 20 calls, found $n"
+}
+
+# Of another program that has the image locked, or of one whose rename was
+# interrupted.
+test_snapshot_that_cannot_be_undone_lets_no_user_write() {
+	make_store vhdx
+	ln "$store/pc1.vhdx" "$store/pc1@s.vhdx"
+	chmod 444 "$store/pc1.vhdx"
+	printf 'vhdfs leaf replacement 1\nmode 644\nkeep pc1@s.vhdx\n' \
+		>"$store/.pc1.vhdx.intent"
+	mount_store "$store" "$mnt"
+	hold "$store/pc1.vhdx" "verify 0 0 0"
+	opens "$mnt/pc1.vhdx.raw" rw EBUSY
+	equal "mode of the file" 444 "$(stat -c %a "$store/pc1.vhdx")"
+	release
+	: >"$store/.pc1.vhdx.rename"
+	opens "$mnt/pc1.vhdx.raw" rw EBUSY
+	equal "mode of the file" 444 "$(stat -c %a "$store/pc1.vhdx")"
+	rm "$store/.pc1.vhdx.rename"
+	opens "$mnt/pc1.vhdx.raw" rw ""
+	equal "mode of the file" 644 "$(stat -c %a "$store/pc1.vhdx")"
+	equal "hidden files" "" "$(find "$store" -name '.pc1*')"
+}
+
 test_opening_an_image_removes_an_unfinished_intent() {
 	make_store vhdx
 	: >"$store/.pc1.vhdx.intent.new"

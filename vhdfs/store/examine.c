@@ -24,6 +24,7 @@
 #include "format/registry.h"
 #include "io/rootdir.h"
 #include "store/image-names.h"
+#include "store/leaf-replace.h"
 
 /* An error must not get lost when there is no memory for its text. */
 static char no_memory[] = "out of memory";
@@ -291,6 +292,9 @@ void examine(struct store *store, struct examination *e)
 		image_info_fini(&e->info);
 		e->result = examine_path(store, e, e->paths[i]);
 	}
+	for (size_t i = 0; i < e->n_paths && !e->gone; i++)
+		e->info.lost_write_bits |= leaf_replace_lost_write_bits(
+			&store->roots[0], e->paths[i]);
 	if (e->result < 0 && !e->info.error)
 		e->info.error = image_info_copy_text(error_text());
 }

@@ -6,11 +6,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "store/ancestry.h"
 #include "store/catalog.h"
 #include "store/examiners.h"
+#include "store/image-names.h"
 #include "store/refresh.h"
 #include "store/resolve-path.h"
 
@@ -28,6 +30,41 @@ bool image_stat_fs_writable_locked(const struct store_image *image)
 	       faccessat(image->store->roots[0].fd, image->names->real, W_OK,
 			 AT_EACCESS) == 0 ||
 	       (errno != EROFS && errno != EPERM);
+}
+
+/* Is the child the new leaf of a replacement of this image's leaf?  The next
+ * open for writing removes one that a crash left (leaf-steps.h). */
+static bool is_new_leaf(const struct store_image *image,
+			const struct store_image *child)
+{
+	if (!child->names || !name_is_new_leaf(child->names->name))
+		return false;
+	for (struct dir_entry *e = image->names; e; e = e->next_name) {
+		const char *leaf = child->names->name + 1;
+		size_t len = strlen(e->name);
+
+		if (e->dir == child->names->dir &&
+		    !strncmp(leaf, e->name, len) &&
+		    !strcmp(leaf + len, NAME_LEAF_SUFFIX))
+			return true;
+	}
+	return false;
+}
+
+/* Will an open for writing find the image writable, after it recovered the
+ * image?  The kernel asks for the mode before that. */
+static bool recovers_writable_locked(const struct store_image *image,
+				     const struct stat *st)
+{
+	const struct store_image *unknown =
+		ancestry_unknown_child_locked(image);
+	mode_t bits = (st->st_mode | image->info.lost_write_bits) & 0222;
+
+	return !image->store->read_only && !image->info.readonly && bits &&
+	       (!image->children ||
+		(image->children == 1 && is_new_leaf(image, image->child))) &&
+	       (!unknown || is_new_leaf(image, unknown)) &&
+	       image_stat_fs_writable_locked(image);
 }
 
 bool image_stat_writable_locked(const struct store_image *image,
@@ -52,7 +89,9 @@ void image_stat_shape_locked(const struct store_image *image, struct stat *st)
 {
 	mode_t mode = st->st_mode & 0777;
 
-	if (!image_stat_writable_locked(image, st))
+	if (recovers_writable_locked(image, st))
+		mode |= image->info.lost_write_bits;
+	else
 		mode &= ~0222;
 	if (image->error && !image->write_opens)
 		mode = 0;

@@ -74,6 +74,21 @@ bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image)
 	       has_hidden(rootdir, image, "intent.new");
 }
 
+mode_t leaf_replace_lost_write_bits(const struct root_dir *rootdir,
+				    const char *real)
+{
+	_cleanup_(error_set) struct error why = *error_last();
+	struct leaf_place place;
+	mode_t bits = 0;
+
+	if (!leaf_replace_has_intent(rootdir, real))
+		return 0;
+	if (leaf_place_init(&place, rootdir, real) == 0)
+		bits = leaf_lost_write_bits(&place);
+	leaf_place_fini(&place);
+	return bits;
+}
+
 int leaf_replace_recover(const struct root_dir *rootdir, const char *image,
 			 bool *ret_done)
 {

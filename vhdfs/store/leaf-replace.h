@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "io/rootdir.h"
 
@@ -49,6 +50,13 @@ int leaf_replace(const struct leaf_replacement *replacement);
  * has perhaps not ended?  Cheap: looks for three names. */
 bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image);
 
+/* Is there an intent record of the image at path? */
+bool leaf_replace_has_intent(const struct root_dir *rootdir, const char *image);
+
+/* The write bits that the recovery of the image at path, with links followed,
+ * gives back to its file; 0: none.  Sets no message. */
+mode_t leaf_replace_lost_write_bits(const struct root_dir *rootdir,
+				    const char *real);
 /*
  * Finishes or undoes a replacement of the image at path that was interrupted;
  * does nothing if there is none.  -EBUSY: another process has the image open,

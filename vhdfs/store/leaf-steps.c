@@ -369,6 +369,18 @@ static int check_rename(const struct leaf_place *place)
 		    place->path);
 }
 
+mode_t leaf_lost_write_bits(struct leaf_place *place)
+{
+	struct intent intent = { 0 };
+
+	if (fstatat(place->fd, place->name, &place->st, AT_SYMLINK_NOFOLLOW) <
+		    0 ||
+	    intent_read(place, &intent) <= 0 || !intent.keep[0] ||
+	    !is_same_file(place, intent.keep))
+		return 0;
+	return restored_mode(place, &intent) & WRITE_BITS;
+}
+
 int leaf_recover(const struct leaf_place *place, bool *ret_done)
 {
 	struct intent intent = { 0 };

@@ -52,6 +52,9 @@ int leaf_record_write(const struct leaf_place *place, const char *name,
  * in leaf-steps.c.  *ret_done, if not null: there was something.  -EBUSY: a
  * rename of the image was interrupted (image-rename.h). */
 int leaf_recover(const struct leaf_place *place, bool *ret_done);
+/* The write bits that NAME's file has after an undo of L5; 0: there is none to
+ * undo.  Sets place.st. */
+mode_t leaf_lost_write_bits(struct leaf_place *place);
 /* -EEXIST if KEEP exists; null: none. */
 int leaf_check_keep(const struct leaf_place *place, const char *keep);
 

@@ -152,6 +152,9 @@ struct image_info {
 	bool has_parent;           /* parent_file is known */
 	struct file_id parent_file;
 	unsigned outside_parents; /* number of parents outside of the store */
+	/* Write bits that an interrupted replacement of the leaf took, and that
+	 * the next open for writing gives back (leaf-steps.h). */
+	mode_t lost_write_bits;
 };
 
 enum derived {

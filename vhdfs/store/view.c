@@ -84,6 +84,11 @@ static int check_writable_locked(const struct store_image *image,
 			    child);
 	if (image->info.readonly)
 		return fail(-EACCES, "%s", image->info.readonly);
+	if (image->info.lost_write_bits)
+		return fail(-EBUSY,
+			    "%s: a snapshot or revert of it is under way, or "
+			    "was interrupted",
+			    name);
 	if (!image_stat_fs_writable_locked(image))
 		return fail(-EACCES,
 			    "%s: is on a read-only file system or immutable",
