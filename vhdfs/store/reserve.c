@@ -172,8 +172,11 @@ static int grant(struct reserve *reserve, uint64_t cost)
 		atomic_store(&reserve->budget, 0);
 		return fail(
 			-ENOSPC,
-			"%s: expected %llu bytes free (option reserve=SIZE), found %llu; remove files, or mount with a smaller reserve=SIZE",
-			reserve->name, (unsigned long long)reserve->size,
+			"%s: expected %llu bytes free (%llu of them by option reserve=SIZE), found %llu; remove files, or mount with a smaller reserve=SIZE",
+			reserve->name,
+			(unsigned long long)(reserve->size + reserve->unsynced +
+					     wanted),
+			(unsigned long long)reserve->size,
 			(unsigned long long)is_free);
 	}
 	room = max_u64(min_u64(room / 2, grant_max(reserve)), cost);
