@@ -346,6 +346,29 @@ test_snapshot_that_cannot_be_undone_lets_no_user_write() {
 	equal "hidden files" "" "$(find "$store" -name '.pc1*')"
 }
 
+# The image is given by a path that is not in the store of the mount.
+test_message_says_that_no_mount_was_found_that_has_the_image_in_use() {
+	local command other=$scratch/other
+
+	[ "$(id -u)" = 0 ] || skip "needs root"
+	make_store vhdx
+	vhdfs-img snapshot "$store/pc1.vhdx" s
+	mkdir "$other"
+	mount --bind "$store" "$other"
+	at_exit "umount -l $other"
+	mount_store "$store" "$mnt"
+	exec 9<>"$mnt/pc1.vhdx.raw"
+	for command in "snapshot $other/pc1.vhdx t" \
+		"revert --in-use --discard $other/pc1.vhdx s" \
+		"rebase --no-parent $other/pc1.vhdx" \
+		"delete-snapshot $other/pc1.vhdx s"; do
+		# shellcheck disable=SC2086 # words
+		expect_error 1 "in use by vhdfs .*; no mount that this user can ask" \
+			vhdfs-img $command
+	done
+	exec 9>&-
+}
+
 test_opening_an_image_removes_an_unfinished_intent() {
 	make_store vhdx
 	: >"$store/.pc1.vhdx.intent.new"

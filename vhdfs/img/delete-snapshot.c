@@ -356,7 +356,7 @@ static int remove_snapshot(const struct deletion *d, const char *name)
 	if (r > 0)
 		r = remove_online(&online, name);
 	else if (r == 0)
-		r = remove_offline(d);
+		r = online_advise(remove_offline(d));
 	online_fini(&online);
 	return r;
 }

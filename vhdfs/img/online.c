@@ -87,6 +87,16 @@ int online_find(const char *real, struct online *ret)
 	return r;
 }
 
+int online_advise(int r)
+{
+	if (r == -EBUSY && strstr(error_text(), "in use by vhdfs ("))
+		error_advise("no mount that this user can ask shows it for "
+			     "writing; where one does, name the image by its "
+			     "path in the store of the mount, as a user who "
+			     "can open the view");
+	return r;
+}
+
 int online_path(const struct online *online, const char *real, char *ret)
 {
 	const char *path = root_dir_below(online->store, real);

@@ -28,6 +28,10 @@ struct online {
 int online_find(const char *real, struct online *ret);
 void online_fini(struct online *online);
 
+/* After online_find found none and the work failed with r: if a mount has the
+ * image in use, adds to the message how it is reached.  Returns r. */
+int online_advise(int r);
+
 /* *ret: the store of a mount, writable or not, in which the file at the real
  * path lies; the caller frees it; null: no mount has it.  0 or -ENOMEM with a
  * message. */

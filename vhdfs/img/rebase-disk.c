@@ -195,7 +195,8 @@ int rebase_disk(const struct image_roots *roots, const char *image,
 			r = rebase_outside(&online, roots, image, parent,
 					   options, ret_copied);
 	} else if (r == 0) {
-		r = rebase_offline(roots, image, parent, options, ret_copied);
+		r = online_advise(rebase_offline(roots, image, parent, options,
+						 ret_copied));
 	}
 	online_fini(&online);
 	return r;

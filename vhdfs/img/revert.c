@@ -93,6 +93,8 @@ static int revert(const struct reversion *r, bool in_use)
 		rc = revert_online(r, absolute, &online);
 	else if (rc == 0)
 		rc = revert_offline(r);
+	if (in_use && online.fd < 0)
+		online_advise(rc);
 	if (rc == -EBUSY && !in_use)
 		error_advise("or, if that program is a mount of vhdfs and no "
 			     "client uses the disk, add --in-use");

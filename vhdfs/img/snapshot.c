@@ -70,7 +70,7 @@ static int take(const struct image_roots *roots, const char *image,
 	if (r > 0)
 		r = take_online(&online, name, note);
 	else if (r == 0)
-		r = take_offline(roots, path, real, name, note);
+		r = online_advise(take_offline(roots, path, real, name, note));
 	online_fini(&online);
 	return r;
 }
