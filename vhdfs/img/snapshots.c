@@ -3,7 +3,9 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
+#include <uniwidth.h>
 
 #include "base/bytes.h"
 #include "base/error.h"
@@ -13,6 +15,8 @@
 #include "img/image-roots.h"
 #include "img/snapshot-path.h"
 #include "store/snapshot.h"
+
+enum { NAME_COLUMNS = 24 };
 
 static json_t *describe(const struct snapshot *snapshot)
 {
@@ -46,13 +50,25 @@ static int print_json(const struct snapshots *all)
 	return r;
 }
 
+/* Columns of a terminal that the text takes. */
+static int columns(const char *text)
+{
+	char escaped[4 * NAME_MAX + 1];
+
+	printable(text, escaped, sizeof escaped);
+	return u8_strwidth((const uint8_t *)escaped, "UTF-8");
+}
+
 static void print_row(const struct snapshot *snapshot, unsigned indent)
 {
-	print_line(stdout, "%*s%-*s %20s %9" PRIu64 " %8u  %s%s%s",
-		   (int)(2 * indent), "", (int)(24 - min_u64(24, 2 * indent)),
-		   snapshot->name, snapshot->date,
-		   div_up(snapshot->allocated, 1024), snapshot->children,
-		   snapshot->current ? "*" : " ", snapshot->note ? " " : "",
+	int used = (int)(2 * indent) + columns(snapshot->name);
+
+	print_line(stdout, "%*s%s%*s %20s %9" PRIu64 " %8u  %s%s%s",
+		   (int)(2 * indent), "", snapshot->name,
+		   used < NAME_COLUMNS ? NAME_COLUMNS - used : 0, "",
+		   snapshot->date, div_up(snapshot->allocated, 1024),
+		   snapshot->children, snapshot->current ? "*" : " ",
+		   snapshot->note ? " " : "",
 		   snapshot->note ? snapshot->note : "");
 }
 
@@ -71,8 +87,8 @@ static void print_table(const struct snapshots *all)
 {
 	if (!all->n)
 		return;
-	printf("%-24s %20s %9s %8s  %s\n", "NAME", "DATE", "KIB", "CHILDREN",
-	       "  NOTE");
+	printf("%-*s %20s %9s %8s  %s\n", NAME_COLUMNS, "NAME", "DATE", "KIB",
+	       "CHILDREN", "  NOTE");
 	print_below(all, NULL, 0);
 }
 
