@@ -209,7 +209,9 @@ test_invalid_names_are_refused() {
 	local name
 
 	make_client vhdx
-	for name in 7 0123 test '' .x a/b a@b $'a\nb' $'\x1b[1m' \
+	expect_error 2 "expected one character or more, found ''" \
+		vhdfs-img snapshot "$image" ''
+	for name in 7 0123 test Test TEST '' .x a/b a@b $'a\nb' $'\x1b[1m' \
 		"$(printf '%0200d' 0)x"; do
 		expect_error 2 'snapshot name: expected' \
 			vhdfs-img snapshot "$image" "$name"
@@ -217,7 +219,7 @@ test_invalid_names_are_refused() {
 	expect_error 2 'note: expected' \
 		vhdfs-img snapshot --note $'a\nb' "$image" s
 	equal none '[]' "$(snapshots .)"
-	for name in 7a Test 'with space' tést -- ; do
+	for name in 7a tester 'with space' tést -- ; do
 		expect 0 vhdfs-img snapshot "$image" -- "$name"
 	done
 	equal number 5 "$(snapshots length)"
@@ -232,6 +234,27 @@ test_existing_name_is_refused() {
 	cmp before "$image"
 	equal text text "$(cat clients/pc1@s.vhdx)"
 	equal hidden "" "$(hidden)"
+}
+
+test_existing_name_in_another_case_is_refused() {
+	make_client vhdx
+	vhdfs-img snapshot "$image" "Fußball"
+	cp "$image" before
+	expect_error 1 'pc1@FUSSBALL.vhdx: the file pc1@Fußball.vhdx exists' \
+		vhdfs-img snapshot "$image" FUSSBALL
+	cmp before "$image"
+	equal number 1 "$(snapshots length)"
+	equal hidden "" "$(hidden)"
+}
+
+test_columns_of_snapshots_are_aligned() {
+	make_client vhdx
+	vhdfs-img snapshot "$image" über
+	vhdfs-img snapshot "$image" 日本
+	vhdfs-img snapshots "$image" >table
+	# As many columns of a terminal: a space less for each wide character.
+	has_line "^über $(printf '%20s' '')20" table
+	has_line "^  日本 $(printf '%18s' '')20" table
 }
 
 test_parent_is_refused() {

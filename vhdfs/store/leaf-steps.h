@@ -55,7 +55,8 @@ int leaf_recover(const struct leaf_place *place, bool *ret_done);
 /* The write bits that NAME's file has after an undo of L5; 0: there is none to
  * undo.  Sets place.st. */
 mode_t leaf_lost_write_bits(struct leaf_place *place);
-/* -EEXIST if KEEP exists; null: none. */
+/* -EEXIST if KEEP exists, or a name that Windows takes for the same; null:
+ * none. */
 int leaf_check_keep(const struct leaf_place *place, const char *keep);
 
 /* L2: a new file .NAME.leaf, the caller's to close, which is locked until

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -36,11 +37,13 @@ int snapshot_check_name(const char *name)
 
 	if (strlen(name) > NAME_MAX / 2)
 		wrong = "a shorter name";
-	else if (!*name || *name == '.')
+	else if (!*name)
+		wrong = "one character or more";
+	else if (*name == '.')
 		wrong = "a name that does not begin with a dot";
 	else if (strpbrk(name, "/@") || !is_printable(name))
 		wrong = "printable characters without / and @";
-	else if (!name[strspn(name, "0123456789")] || !strcmp(name, "test"))
+	else if (!name[strspn(name, "0123456789")] || !strcasecmp(name, "test"))
 		wrong = "a name that is no number and not \"test\", which are "
 			"versions and channels of masters";
 	return wrong ? fail(-EINVAL, "snapshot name: expected %s, found '%s'",
