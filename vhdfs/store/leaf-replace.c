@@ -81,7 +81,7 @@ mode_t leaf_replace_lost_write_bits(const struct root_dir *rootdir,
 	struct leaf_place place;
 	mode_t bits = 0;
 
-	if (!leaf_replace_has_intent(rootdir, real))
+	if (!has_hidden(rootdir, real, "intent"))
 		return 0;
 	if (leaf_place_init(&place, rootdir, real) == 0)
 		bits = leaf_lost_write_bits(&place);

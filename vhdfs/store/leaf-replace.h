@@ -53,10 +53,6 @@ bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image);
 /* Is there an intent record of the image at path? */
 bool leaf_replace_has_intent(const struct root_dir *rootdir, const char *image);
 
-/* The write bits that the recovery of the image at path, with links followed,
- * gives back to its file; 0: none.  Sets no message. */
-mode_t leaf_replace_lost_write_bits(const struct root_dir *rootdir,
-				    const char *real);
 /*
  * Finishes or undoes a replacement of the image at path that was interrupted;
  * does nothing if there is none.  -EBUSY: another process has the image open,
@@ -65,5 +61,10 @@ mode_t leaf_replace_lost_write_bits(const struct root_dir *rootdir,
  */
 int leaf_replace_recover(const struct root_dir *rootdir, const char *image,
 			 bool *ret_done);
+
+/* The write bits that the recovery of the image at path, with links followed,
+ * gives back to its file; 0: none.  Sets no message. */
+mode_t leaf_replace_lost_write_bits(const struct root_dir *rootdir,
+				    const char *real);
 
 #endif
