@@ -43,6 +43,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "io/file-id.h"
 #include "base/printable.h"
 #include "io/rootdir.h"
 #include "store/leaf-replace.h"
@@ -228,14 +229,20 @@ static void restore(const struct reset *reset)
 }
 
 /* Under the image's lock: 0, or -errno with a message why it must stay. */
-static int check_removable(struct clients *clients, const struct io *io)
+static int check_removable(const struct reset *reset, const char *name,
+			   const struct io *io)
 {
+	struct clients *clients = reset->clients;
 	_cleanup_free_ char *child = NULL;
-	struct stat st;
+	struct stat st, named;
 	int r = 0;
 
 	if (fstat(io->fd, &st) < 0)
 		return fail_errno(-errno, "%s", io->name);
+	/* Before the lock, a restore may have given its name another file. */
+	if (fstatat(reset->dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !file_id_equal(file_id_of(&st), file_id_of(&named)))
+		return fail(-ESTALE, "it has just become another file");
 	if (!(st.st_mode & 0222))
 		return fail(
 			-EPERM,
@@ -261,7 +268,7 @@ static int remove_image(const struct reset *reset, const char *name)
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)
-		r = check_removable(clients, io);
+		r = check_removable(reset, name, io);
 	if (r == 0 && unlinkat(reset->dir, name, 0) < 0)
 		r = fail_errno(-errno, "%s", path);
 	return r;

@@ -73,7 +73,7 @@ struct child_search {
 	const struct store_image *parent;
 	enum store_child_kind kin;
 	const struct file_id *elsewhere; /* than this directory; null: any */
-	const struct dir_entry *found; /* the first one */
+	const struct dir_entry *found;   /* the first one */
 	/* Called for each, unless null. */
 	void (*each)(void *arg, const char *path);
 	void *arg;

@@ -50,9 +50,6 @@ int leaf_replace(const struct leaf_replacement *replacement);
  * has perhaps not ended?  Cheap: looks for three names. */
 bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image);
 
-/* Is there an intent record of the image at path? */
-bool leaf_replace_has_intent(const struct root_dir *rootdir, const char *image);
-
 /*
  * Finishes or undoes a replacement of the image at path that was interrupted;
  * does nothing if there is none.  -EBUSY: another process has the image open,
