@@ -82,6 +82,69 @@ test_rename_after_apply_replaces_the_fresh_disk() {
 	has_new_name
 }
 
+# write_home CLIENT TEXT
+write_home() {
+	printf %s "$2" | dd of="$scratch/mnt/disks/home/$1.vhdx.raw" bs=512 \
+		seek=9 conv=notrunc,fsync,sync status=none
+}
+
+home_has() {
+	lun=2
+	disk_has "$@"
+	lun=
+}
+
+# pc1 with a home disk, as fleet.conf describes it, is called pc2.
+start_with_home() {
+	requires_initiator
+	store=$scratch/store
+	start_server
+	write_fleet pc1 </dev/null
+	configure_home
+	expect 0 glue apply
+	use_disk pc1 present
+	write_home pc1 mine
+	write_fleet pc2 </dev/null
+	configure_home
+}
+
+configure_home() {
+	printf '[disk home]\nlun = 2\nsize = 2M\n' >>"$scratch/fleet.conf"
+	sed -i '/^\[defaults\]/a disks = home' "$scratch/fleet.conf"
+}
+
+test_data_disk_of_fleet_conf_gets_the_new_name() {
+	start_with_home
+	expect 0 glue rename pc1 pc2
+	disk_has pc2 present
+	home_has pc2 mine
+}
+
+test_rename_after_apply_replaces_the_empty_data_disk() {
+	start_with_home
+	expect 0 glue apply
+	home_has pc2 ''
+	expect 0 glue rename pc1 pc2
+	disk_has pc2 present
+	home_has pc2 mine
+}
+
+test_data_disk_with_data_of_the_new_name_is_not_replaced() {
+	start_with_home
+	expect 0 glue apply
+	write_home pc2 new
+	find "$store" | sort >"$scratch/before"
+	expect 1 glue rename pc1 pc2
+	said '^tgt-glue: pc2: .*disks/home/pc2.vhdx: expected no disk with data, .*type .tgt-glue rename pc1 pc2.'
+	find "$store" | sort | diff "$scratch/before" -
+	home_has pc2 new
+	# Its data is in a snapshot.
+	vhdfs-img snapshot "$store/disks/home/pc2.vhdx" new
+	find "$store" | sort >"$scratch/before"
+	expect 1 glue rename pc1 pc2
+	find "$store" | sort | diff "$scratch/before" -
+}
+
 test_disk_with_data_of_the_new_name_is_not_replaced() {
 	start_fleet
 	expect 0 glue apply

@@ -8,7 +8,7 @@
  *   1. the target of OLD admits no initiator, has no session, and is deleted
  *                                                          (migrate.c)
  *   2. so is the target of NEW, if watch or apply made it  (execute.c)
- *   3. an image of NEW without data is removed, if that of OLD exists: apply
+ *   3. each image of NEW without data is removed, if that of OLD exists: apply
  *      made it
  *   4. `vhdfs-img rename' gives the image of OLD, its snapshots and its old
  *      images their new names; it finishes or undoes itself after a crash
@@ -23,6 +23,8 @@
 #include "tgt-glue/reconcile/client-rename.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,9 +37,9 @@
 #include "tgt-glue/base/vhdfs-img.h"
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/image-reset.h"
 #include "tgt-glue/reconcile/orphan-images.h"
-#include "tgt-glue/reconcile/spare.h"
 
 const char *client_rename_iqn(struct arena *arena, const struct fleet *fleet,
 			      const char *name)
@@ -80,39 +82,92 @@ static bool is_pending(const struct clients *clients, const char *path)
 	return image_rename_is_pending(&clients->fleet->rootdir, path);
 }
 
+/* An image that the client has already, under its name now, and that a pass
+ * made: nothing is lost with it. */
+static bool has_no_data(struct clients *clients, const struct disk *disk)
+{
+	char parent[PATH_MAX];
+
+	if (disk->master)
+		return client_image_is_fresh(clients, disk);
+	/* A snapshot, which is its parent, may have data. */
+	return image_parent_path(clients->fleet, disk->child, parent,
+				 sizeof parent) == -ENODATA &&
+	       image_holds_nothing(clients->fleet, disk->child);
+}
+
+/* Is an image of the client's name now in the way of the earlier one? */
+static bool is_in_the_way(const struct clients *clients,
+			  const struct disk *disk)
+{
+	const char *old;
+
+	if (!disk->child)
+		return false;
+	old = earlier_path(clients, disk->child);
+	return exists(clients, old) && exists(clients, disk->child) &&
+	       !is_pending(clients, old) && !is_pending(clients, disk->child);
+}
+
+static int check_disk(struct clients *clients, const struct disk *disk)
+{
+	if (!is_in_the_way(clients, disk) || has_no_data(clients, disk))
+		return 0;
+	return fail(
+		-EEXIST,
+		"%s: expected no disk with data, for that of %s is to get its name; move %s away, and then type `%s'",
+		disk->child, clients->from, disk->child,
+		clients_replace_command(clients, disk->client->disks));
+}
+
 int client_rename_check(struct clients *clients, const struct client *client)
 {
 	const char *old = earlier_path(clients, client->disks->child);
+	int r = 0;
 
 	if (!exists(clients, old) && !exists(clients, client->disks->child))
 		return fail(-ENOENT,
 			    "expected %s or %s in the store, found neither",
 			    old, client->disks->child);
-	if (!exists(clients, old) || !exists(clients, client->disks->child) ||
-	    is_pending(clients, old) ||
-	    client_image_is_fresh(clients, client->disks))
-		return 0;
-	return fail(
-		-EEXIST,
-		"%s: expected no disk with data, for that of %s is to get its name; move %s away, and then type `%s'",
-		client->disks->child, clients->from, client->disks->child,
-		clients_replace_command(clients, client->disks));
+	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
+		r = check_disk(clients, &client->disks[i]);
+	return r;
 }
 
-/* 3 */
-static int remove_empty(struct clients *clients, const struct client *client)
+bool client_rename_brings(const struct clients *clients,
+			  const struct disk *disk)
 {
-	_cleanup_close_ int dir = spare_directory(clients->fleet);
-	int r = client_rename_check(clients, client);
+	return clients->from && disk->child &&
+	       exists(clients, earlier_path(clients, disk->child));
+}
 
+static int remove_file(struct clients *clients, const char *path)
+{
+	const char *file = name_last(path);
+	_cleanup_close_ int dir = root_dir_openat(
+		&clients->fleet->rootdir,
+		arena_printf(clients->arena, "%.*s", (int)(file - path), path),
+		O_RDONLY | O_DIRECTORY);
+
+	if (dir < 0 || unlinkat(dir, file, 0) < 0)
+		return fail_errno(dir < 0 ? dir : -errno, "%s", path);
+	return 0;
+}
+
+/* 3, of one disk */
+static int remove_empty(struct clients *clients, const struct disk *disk)
+{
+	int r;
+
+	if (!is_in_the_way(clients, disk))
+		return 0;
+	r = check_disk(clients, disk);
 	if (r == 0)
-		r = image_reset_wait(clients->fleet, client->disks->child);
+		r = image_reset_wait(clients->fleet, disk->child);
 	/* Nothing was written meanwhile. */
 	if (r == 0)
-		r = client_rename_check(clients, client);
-	if (r == 0 && unlinkat(dir, name_last(client->disks->child), 0) < 0)
-		r = fail_errno(-errno, "%s", client->disks->child);
-	return r;
+		r = check_disk(clients, disk);
+	return r == 0 ? remove_file(clients, disk->child) : r;
 }
 
 /* 4, of one image; both paths are in the store. */
@@ -181,9 +236,8 @@ int client_rename_run(struct clients *clients, const struct client *client)
 			     is_pending(clients, client->disks->child);
 	int r = 0;
 
-	if (exists(clients, old) && exists(clients, client->disks->child) &&
-	    !pending)
-		r = remove_empty(clients, client);
+	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
+		r = remove_empty(clients, &client->disks[i]);
 	/* It may have its new names, and only its record is left. */
 	if (r == 0 && pending)
 		r = rename_image(clients, old, client->disks->child);

@@ -19,6 +19,10 @@ const char *client_rename_iqn(struct arena *arena, const struct fleet *fleet,
  * with a message.
  */
 int client_rename_check(struct clients *clients, const struct client *client);
+/* Does the rename of the disk's client bring its image, so that none is to be
+ * made? */
+bool client_rename_brings(const struct clients *clients,
+			  const struct disk *disk);
 /*
  * Renames the images; nothing to do is no failure.  -EBUSY and others, with a
  * message.  Sets the client's state from its image.

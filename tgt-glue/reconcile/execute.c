@@ -175,11 +175,24 @@ static int replace_image(struct plan *plan, const struct disk *disk)
 		     : image_replace_run(plan->clients, disk, plan->messages);
 }
 
+/* The mount shows what replace_image has changed: a rename, all disks. */
+static int are_shown(const struct plan *plan, const struct disk *disk)
+{
+	const struct client *client = disk->client;
+	int r = image_reset_shown(plan->clients, disk);
+
+	for (size_t i = 1; r == 0 && plan->clients->from && i < client->n_disks;
+	     i++)
+		if (client->disks[i].child)
+			r = image_reset_shown(plan->clients, &client->disks[i]);
+	return r;
+}
+
 static void reset_disk(struct plan *plan, struct work *work,
 		       const struct disk *disk)
 {
 	if (replace_image(plan, disk) == 0) {
-		if (image_reset_shown(plan->clients, disk) < 0)
+		if (are_shown(plan, disk) < 0)
 			fail_work(plan, work, "its fresh image");
 	} else if (boot_resets_concern(plan->clients, plan->options,
 				       work->client)) {

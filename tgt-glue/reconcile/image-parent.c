@@ -99,20 +99,21 @@ int image_parent_path(const struct fleet *fleet, const char *path, char *parent,
 		       : parent_by_image(fleet, path, parent, size);
 }
 
-/* Has the differencing image no data? */
+/* Has the image no data of its own? */
 static bool holds_nothing(struct image *image)
 {
 	struct extent extent;
 
-	if (image->type != IMAGE_DIFFERENCING)
-		return false;
 	for (uint64_t off = 0; off < image->size; off += extent.len) {
 		int r;
 
 		image_lock_map(image);
 		r = image_map(image, off, image->size - off, &extent);
 		image_unlock_map(image);
-		if (r < 0 || extent.kind != EXTENT_PARENT)
+		/* Without a parent, zeros hide nothing. */
+		if (r < 0 || (extent.kind != EXTENT_PARENT &&
+			      (extent.kind != EXTENT_ZERO ||
+			       image->type == IMAGE_DIFFERENCING)))
 			return false;
 	}
 	return true;

@@ -24,7 +24,7 @@ int image_open_unlocked(const struct fleet *fleet, const char *path,
 int image_parent_path(const struct fleet *fleet, const char *path, char *parent,
 		      size_t size);
 
-/* True if the image at path is a child without any data of its own, and no
+/* True if the image at path has no data of its own, and no
  * snapshot or revert of it is unfinished.  The caller excludes writers. */
 bool image_holds_nothing(const struct fleet *fleet, const char *path);
 /* True if the image at path is a child of the image at parent, and has no data:

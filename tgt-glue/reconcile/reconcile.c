@@ -41,6 +41,7 @@
 #include "tgt-glue/config/resolve.h"
 #include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/client-rename.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/follow.h"
 #include "tgt-glue/reconcile/kept-image.h"
@@ -100,8 +101,10 @@ static void prepare_child(struct reconcile *reconcile, const struct disk *disk)
 	const struct disk_state *state =
 		clients_disk(&reconcile->clients, disk);
 
-	/* A reset creates the image. */
-	if (plan_resets(&reconcile->options, disk))
+	/* A reset creates the image; a rename brings it. */
+	if (plan_resets(&reconcile->options, disk) ||
+	    (strings_have(&reconcile->options.reset, disk->client->name) &&
+	     client_rename_brings(&reconcile->clients, disk)))
 		return;
 	if (state->image == CHILD_OTHER)
 		report_other(reconcile, disk);

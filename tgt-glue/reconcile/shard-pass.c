@@ -20,6 +20,7 @@
 #include "tgt-glue/reconcile/execute.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/client-rename.h"
 #include "tgt-glue/tgtd/portals.h"
 #include "tgt-glue/reconcile/report.h"
 #include "tgt-glue/reconcile/shard-resets.h"
@@ -135,8 +136,9 @@ static int check_views_of(const struct shard_pass *pass, const struct work *w)
 	for (size_t i = 0; r == 0 && i < w->client->n_disks; i++) {
 		const struct disk *disk = &w->client->disks[i];
 
-		/* A reset creates the image. */
+		/* A reset creates the image; a rename brings it. */
 		if (!plan_resets(&pass->all->options, disk) &&
+		    !(w->reset && client_rename_brings(pass->clients, disk)) &&
 		    (!(KIND(w->kind) & WORKS_STAY) || work_adds(w, disk)))
 			r = client_image_view_ready(pass->clients, disk);
 	}
