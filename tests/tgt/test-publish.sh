@@ -96,6 +96,23 @@ test_publisher_without_new_data_stays_on_its_version() {
 	equal "the disk" newer "$(disk clients/pc1.vhdx)"
 }
 
+test_publisher_with_update_reset_stays_on_its_version() {
+	start_versions pc1 pc2 </dev/null
+	sed -i '/^\[defaults\]/a update = reset' "$scratch/fleet.conf"
+	write_disk clients/pc1.vhdx new
+	expect 0 glue publish pc1 masters/win11
+	write_disk clients/pc1.vhdx newer
+	expect 0 glue apply
+	is_on pc1 3
+	equal "the disk" newer "$(disk clients/pc1.vhdx)"
+	# It goes over to a later one.
+	write_disk clients/pc2.vhdx newest
+	expect 0 glue publish pc2 masters/win11
+	expect 0 glue promote masters/win11 4
+	expect 0 glue apply
+	is_on pc1 4
+}
+
 test_publish_refuses_a_client_that_is_in_use() {
 	start_versions pc1 </dev/null
 	write_disk clients/pc1.vhdx new

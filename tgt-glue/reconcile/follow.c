@@ -34,9 +34,13 @@ enum follow follow_of(struct clients *clients, const struct client *client)
 
 	if (state->image != CHILD_READY || !state->behind)
 		return FOLLOW_NONE;
-	state->only_empty = !disk->reset_boot && !disk->update_reset;
-	if (!state->only_empty || (client_image_is_empty(clients, disk) &&
-				   !is_own_version(clients, disk)))
+	state->only_empty = false;
+	if (disk->reset_boot)
+		return FOLLOWS;
+	if (is_own_version(clients, disk))
+		return STAYS;
+	state->only_empty = !disk->update_reset;
+	if (disk->update_reset || client_image_is_empty(clients, disk))
 		return FOLLOWS;
 	state->only_empty = false;
 	return STAYS;
