@@ -444,6 +444,7 @@ tgt_tests = \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-exports.sh \
 	tests/tgt/test-follow.sh \
+	tests/tgt/test-fleet-story.sh \
 	tests/tgt/test-forged.sh \
 	tests/tgt/test-generate.sh \
 	tests/tgt/test-groups.sh \

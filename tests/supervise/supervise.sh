@@ -34,6 +34,15 @@ another_serves() {
 		timeout "$hang_seconds" stat -f "$1"
 }
 
+# upgrade MOUNTPOINT: sends SIGHUP, and waits until the next worker serves.
+upgrade() {
+	local pid
+
+	pid=$(worker "$1")
+	kill -HUP "${mount_pid[$1]}"
+	wait_until 10 another_serves "$1" "$pid"
+}
+
 # kill_workers N SECONDS: starts the process $killer, which kills N workers one after
 # the other, in about that time.
 kill_workers() {

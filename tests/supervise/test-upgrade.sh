@@ -9,15 +9,6 @@
 
 tests_of_the_long_run=2
 
-# upgrade MOUNTPOINT: sends SIGHUP, and waits until the next worker serves.
-upgrade() {
-	local pid
-
-	pid=$(worker "$1")
-	kill -HUP "${mount_pid[$1]}"
-	wait_until 10 another_serves "$1" "$pid"
-}
-
 # upgrade_repeatedly N: starts the process $killer, which upgrades N times.
 upgrade_repeatedly() {
 	rm -f "$scratch/killed"

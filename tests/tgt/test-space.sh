@@ -5,19 +5,6 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-# small_store SIZE MKFS...: a file system of its own under the store, which this
-# command makes in a file of that size.
-small_store() {
-	requires_root
-	requires losetup "$2"
-	truncate -s "$1" "$scratch/small"
-	"${@:2}" "$scratch/small" >"$scratch/mkfs.log" 2>&1 ||
-		fail "$(cat "$scratch/mkfs.log")"
-	mkdir -p "$scratch/store"
-	mount -o loop "$scratch/small" "$scratch/store"
-	at_exit umount -l "$scratch/store"
-}
-
 # start_fleet SIZE MKFS... <<REST
 start_fleet() {
 	requires_initiator

@@ -76,6 +76,19 @@ make_store() {
 		"$scratch/store/masters/win11.vhdx"
 }
 
+# small_store SIZE MKFS...: a file system of its own under the store, which this
+# command makes in a file of that size.
+small_store() {
+	requires_root
+	requires losetup "$2"
+	truncate -s "$1" "$scratch/small"
+	"${@:2}" "$scratch/small" >"$scratch/mkfs.log" 2>&1 ||
+		fail "$(cat "$scratch/mkfs.log")"
+	mkdir -p "$scratch/store"
+	mount -o loop "$scratch/small" "$scratch/store"
+	at_exit umount -l "$scratch/store"
+}
+
 # write_fleet [CLIENT...] <<REST: a fleet.conf with [fleet], [defaults], these
 # clients, and the lines of standard input after them.
 write_fleet() {

@@ -15,6 +15,10 @@
  *         -n OPERATIONS COMMAND    starts a shell command after that many
  *         -f N                     ends after N answers of ENOSPC
  *         -F                       flushes nothing
+ *         -z                       zeroes nothing, so that a disk that was
+ *                                  written as a whole needs no more space
+ *         -p SECONDS               each thread pauses after an operation
+ *         -u FILE                  ends when FILE exists
  *         -D, -S                   opens with O_DSYNC or O_SYNC: an answered
  *                                  write is flushed
  *         -c FILE                  a flush that returns when FILE exists is
@@ -78,8 +82,10 @@ struct run {
 	uint64_t command_at; /* the number of an operation */
 	const char *command;
 	uint64_t full_max;
-	bool no_flush;
-	int sync;        /* O_DSYNC, O_SYNC or 0 */
+	bool no_flush, no_zero;
+	double pause;     /* seconds, after each operation */
+	const char *stop; /* a file that ends the run when it exists; or null */
+	int sync;         /* O_DSYNC, O_SYNC or 0 */
 	const char *cut; /* a file that exists when the power is off; or null */
 	const char *ready; /* a file; null: start at once */
 	off_t ready_size;
@@ -329,7 +335,7 @@ static bool do_operation(struct worker *w)
 		go_on = do_read(w, sec, n);
 	else if (!may_start(run->record, sec, n))
 		go_on = do_flush(w);
-	else if (what < 20)
+	else if (what < 20 && !run->no_zero)
 		go_on = do_zero(w, sec, n);
 	else
 		go_on = do_write(w, sec, n);
@@ -337,10 +343,12 @@ static bool do_operation(struct worker *w)
 	return go_on;
 }
 
-static bool time_is_over(const struct run *run)
+static bool is_over(const struct run *run)
 {
 	struct timespec now;
 
+	if (run->stop && access(run->stop, F_OK) == 0)
+		return true;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec > run->end.tv_sec ||
 	       (now.tv_sec == run->end.tv_sec &&
@@ -352,12 +360,14 @@ static void *work(void *arg)
 	struct worker *w = arg;
 	struct run *run = w->run;
 
-	while (!run->error && !run->wrong && !time_is_over(run) &&
+	while (!run->error && !run->wrong && !is_over(run) &&
 	       run->full < run->full_max) {
 		if (!do_operation(w))
 			break;
 		if (++run->operations == run->command_at)
 			start_command(run);
+		if (run->pause > 0)
+			usleep((useconds_t)(run->pause * 1e6));
 	}
 	return NULL;
 }
@@ -450,7 +460,7 @@ static int run_options(int argc, char **argv)
 			   .full_max = UINT64_MAX };
 	int c;
 
-	while ((c = getopt(argc, argv, "+DFSt:s:n:f:c:w:e:")) >= 0) {
+	while ((c = getopt(argc, argv, "+DFSzt:s:n:f:c:w:e:p:u:")) >= 0) {
 		switch (c) {
 		case 't':
 			run.threads = (unsigned)atoi(optarg);
@@ -470,6 +480,15 @@ static int run_options(int argc, char **argv)
 			break;
 		case 'F':
 			run.no_flush = true;
+			break;
+		case 'z':
+			run.no_zero = true;
+			break;
+		case 'p':
+			run.pause = strtod(optarg, NULL);
+			break;
+		case 'u':
+			run.stop = optarg;
 			break;
 		case 'c':
 			run.cut = optarg;
