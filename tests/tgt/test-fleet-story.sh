@@ -219,6 +219,8 @@ begin() {
 	small_store $((200 + 40 * $1))M mkfs.ext4 -q -m 0 -F
 	mkdir "$scratch/store/masters"
 	mount_store "$scratch/store" "$mnt"
+	# For a failure.
+	at_exit tail -n 30 "$mnt.log" "$scratch/watch.out"
 	for master in win11 linux; do
 		vhdfs-img create --size 64M "$scratch/store/masters/$master.vhdx"
 		wait_until 5 test -s "$mnt/masters/$master.vhdx.raw"
