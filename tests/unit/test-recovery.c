@@ -12,6 +12,7 @@
 #include "unit/pairs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -19,11 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "io/io-file.h"
 #include "io/recovery-internal.h"
 
 enum { DISK = 8 << 20, SECTOR = 4096, STACK = 4 << 20, WRITE_MAX = 64 << 10 };
@@ -360,6 +363,55 @@ static void death_in_sync_without_witness_is_failure(void **state)
 	assert_int_equal(flush_after_death(state, true), -EIO);
 }
 
+/* Registers a new file, and gives it the record of one that is closed. */
+static struct recovery_file *register_file(const char *dir, const char *name)
+{
+	char path[512];
+	struct stat st;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	assert_int_equal(fstat(fd, &st), 0);
+	return recovery_register(st.st_dev, st.st_ino, true, fd, &fd);
+}
+
+/* A file has a page when its worker dies, and the next worker opens it, but not
+ * its image; the page is not one of the file that gets its record then.
+ * durable: of the pages. */
+static void leave_a_page(const char *dir, uint64_t durable)
+{
+	struct recovery_file *file;
+	struct recovery_page *page;
+	struct io *io;
+	uint8_t *data;
+
+	assert_ok(recovery_create());
+	file = register_file(dir, "first");
+	assert_ok(recovery_page_alloc(4096, &page, &data));
+	recovery_page_publish(page, file, 0, 0, 1);
+	recovery_set_durable(file, 0, durable);
+	assert_ok(recovery_begin_takeover(NULL, 0));
+	assert_ok(io_file_inherit(file->dev, file->ino, true, &io));
+	recovery_end_takeover();
+	io_close(io);
+	assert_ptr_equal(register_file(dir, "second"), file);
+	assert_ok(recovery_begin_takeover(NULL, 0));
+	assert_false(recovery_has_pages(file));
+	recovery_end_takeover();
+	recovery_destroy();
+}
+
+static void durable_page_is_not_of_the_next_file(void **state)
+{
+	leave_a_page(*state, 1);
+}
+
+static void dirty_page_of_a_closed_file_is_not_of_the_next_one(void **state)
+{
+	leave_a_page(*state, 0);
+}
+
 #define RECOVERY_TEST(test) \
 	cmocka_unit_test_setup_teardown(test, scratch_setup, scratch_teardown)
 
@@ -367,6 +419,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		RECOVERY_TEST(witness_resolves_death_in_sync),
+		RECOVERY_TEST(durable_page_is_not_of_the_next_file),
+		RECOVERY_TEST(
+			dirty_page_of_a_closed_file_is_not_of_the_next_one),
 		RECOVERY_TEST(death_in_sync_without_witness_is_failure),
 		RECOVERY_TEST(dynamic_vhd_keeps_writes_of_killed_workers),
 		RECOVERY_TEST(vhd_child_keeps_writes_of_killed_workers),

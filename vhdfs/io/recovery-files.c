@@ -185,6 +185,10 @@ void recovery_unregister(struct recovery_file *file)
 	int witness = file->witness;
 	bool stored = recovery_fdstore_has(file);
 
+	/* Of a predecessor's file whose image was not opened, or failed to: a
+	 * page that stays is one of the file that gets the record next. */
+	if (recovery.claimed[recovery_file_index(file)])
+		recovery_free_pages(file);
 	atomic_store(&file->used, false);
 	/* The record is not reused before that is done. */
 	if (stored)

@@ -32,14 +32,28 @@ static void put_free(struct page_pool *pool, size_t index)
 	pool->free[pool->n_free++] = (uint32_t)index;
 }
 
+static bool is_dirty(const struct recovery_page *page,
+		     const struct recovery_file *file)
+{
+	return atomic_load(&page->gen) >
+	       atomic_load(&file->durable[page->table]);
+}
+
+/* Is the page one that a successor must write? */
+static bool is_needed(const struct recovery_page *page)
+{
+	unsigned file = atomic_load(&page->file);
+
+	return file && recovery.unclaimed[file - 1] &&
+	       is_dirty(page, &recovery.files[file - 1]);
+}
+
 void recovery_pool_find_free(struct page_pool *pool, size_t used)
 {
 	pool->reserved = round_up(used, POOL_STEP);
 	pool->n_free = 0;
 	for (size_t i = 0; i < used; i++) {
-		unsigned file = atomic_load(&pool->pages[i].file);
-
-		if (file && recovery.unclaimed[file - 1])
+		if (is_needed(&pool->pages[i]))
 			continue;
 		atomic_store(&pool->pages[i].file, 0);
 		put_free(pool, i);
@@ -136,13 +150,6 @@ void recovery_set_durable(struct recovery_file *file, unsigned table,
 uint64_t recovery_file_durable(const struct recovery_file *file, unsigned table)
 {
 	return atomic_load(&file->durable[table]);
-}
-
-static bool is_dirty(const struct recovery_page *page,
-		     const struct recovery_file *file)
-{
-	return atomic_load(&page->gen) >
-	       atomic_load(&file->durable[page->table]);
 }
 
 int recovery_each_page(struct recovery_file *file, unsigned table, size_t size,
