@@ -512,4 +512,15 @@ test_interrupted_keep_is_completed_by_the_next() {
 	done
 }
 
+test_names_of_snapshots_that_tgt_glue_makes_are_refused() {
+	local name
+
+	start_fleet pc1
+	for name in publishing-win11 tgt-glue-backup tgt-glue-backup-2; do
+		expect_error 1 "snapshot name: expected one that does not begin with .*, found '$name'" \
+			glue snapshot "$name" pc1
+	done
+	expect 0 glue snapshot publishing pc1
+}
+
 run_tests

@@ -44,6 +44,7 @@
 #include "tgt-glue/backup/stop.h"
 #include "tgt-glue/backup/transfer.h"
 #include "tgt-glue/base/vhdfs-img.h"
+#include "tgt-glue/reconcile/saved-states.h"
 #include "tgt-glue/reconcile/space.h"
 
 static void report(struct backup *backup, const char *what)

@@ -9,9 +9,6 @@
 #include "io/rootdir.h"
 #include "tgt-glue/config/fleet.h"
 
-/* The name of the snapshot that an image has while it is copied. */
-#define BACKUP_SNAPSHOT "tgt-glue-backup"
-
 struct backup {
 	const struct fleet *fleet;
 	struct arena arena;

@@ -50,7 +50,7 @@ int command_snapshot(const struct command_line *line)
 	struct strings names = { 0 };
 	int code;
 
-	if (saved_states_check_name(name) < 0 ||
+	if (saved_states_check_new_name(name) < 0 ||
 	    (line->note && snapshot_check_note(line->note) < 0))
 		return command_failed();
 	code = select_ask(&others, "snapshot", &arena, &names);

@@ -274,3 +274,16 @@ int saved_states_check_name(const char *name)
 			name);
 	return snapshot_check_name(name);
 }
+
+int saved_states_check_new_name(const char *name)
+{
+	if (!strncmp(name, PUBLISH_SNAPSHOT, strlen(PUBLISH_SNAPSHOT)) ||
+	    !strncmp(name, BACKUP_SNAPSHOT, strlen(BACKUP_SNAPSHOT)))
+		return fail(
+			-EINVAL,
+			"snapshot name: expected one that does not begin with \"" PUBLISH_SNAPSHOT
+			"\" or \"" BACKUP_SNAPSHOT
+			"\", which tgt-glue uses, found '%s'",
+			name);
+	return saved_states_check_name(name);
+}

@@ -72,5 +72,10 @@ int saved_state_check(const struct fleet *fleet,
 /* 0, or -EINVAL with a message: a snapshot of a client has a name that
  * vhdfs-img accepts and that is that of no other kind of state. */
 int saved_states_check_name(const char *name);
+/* The same of a new snapshot of an administrator: publish and backup use names
+ * that begin so for their own, which they remove. */
+#define PUBLISH_SNAPSHOT "publishing-"
+#define BACKUP_SNAPSHOT "tgt-glue-backup"
+int saved_states_check_new_name(const char *name);
 
 #endif
