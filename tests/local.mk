@@ -456,6 +456,7 @@ tgt_tests = \
 	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \
 	tests/tgt/test-publish-interrupt.sh \
+	tests/tgt/test-publish-names.sh \
 	tests/tgt/test-publish.sh \
 	tests/tgt/test-rename.sh \
 	tests/tgt/test-quota.sh \

@@ -204,6 +204,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/tgtd/traffic.h \
 	tgt-glue/versions/adopt.c \
 	tgt-glue/versions/adopt.h \
+	tgt-glue/versions/check-names.c \
+	tgt-glue/versions/check-names.h \
 	tgt-glue/versions/check-parents.c \
 	tgt-glue/versions/check-parents.h \
 	tgt-glue/versions/links.c \

@@ -12,6 +12,7 @@
 #include "tgt-glue/backup/stop.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/explain.h"
+#include "tgt-glue/versions/check-names.h"
 #include "tgt-glue/versions/check-parents.h"
 
 static int check_images(const struct command_line *line, uint64_t rate)
@@ -55,6 +56,10 @@ int command_check(const struct command_line *line)
 	}
 	if (r < 0)
 		return CLI_FAILED;
+	/* Such a master works; only a publish and a promotion are refused. */
+	wrong = check_all_names(&fleet, &arena);
+	for (size_t i = 0; i < wrong.n; i++)
+		print_line(stderr, "tgt-glue: warning: %s", wrong.v[i]);
 	wrong = check_parents(&fleet, &arena);
 	for (size_t i = 0; i < wrong.n; i++)
 		print_line(stderr, "tgt-glue: %s", wrong.v[i]);

@@ -104,8 +104,8 @@ unsigned versions_last(const struct versions *versions)
 	return versions->n ? versions->v[versions->n - 1].number : 0;
 }
 
-static int stat_at(const struct root_dir *rootdir, const char *path, int flags,
-		   struct stat *ret)
+int version_stat(const struct root_dir *rootdir, const char *path, int flags,
+		 struct stat *ret)
 {
 	_cleanup_close_ int fd =
 		root_dir_openat(rootdir, path, O_PATH | O_CLOEXEC | flags);
@@ -120,12 +120,13 @@ static void read_channels(struct arena *arena, const struct root_dir *rootdir,
 {
 	struct stat st;
 
-	versions->plain = stat_at(rootdir, versions->family, O_NOFOLLOW,
-				  &versions->plain_st) == 0 &&
+	versions->plain = version_stat(rootdir, versions->family, O_NOFOLLOW,
+				       &versions->plain_st) == 0 &&
 			  S_ISREG(versions->plain_st.st_mode);
 	for (enum channel c = 0; c < CHANNELS; c++)
-		if (stat_at(rootdir, channel_path(arena, versions->family, c),
-			    0, &st) == 0)
+		if (version_stat(rootdir,
+				 channel_path(arena, versions->family, c), 0,
+				 &st) == 0)
 			versions->channels[c] =
 				versions_find_file(versions, &st);
 }
@@ -148,8 +149,8 @@ int versions_read(struct arena *arena, const struct root_dir *rootdir,
 
 		/* A link with a number is another name of a version. */
 		if (!version.number ||
-		    stat_at(rootdir, version.path, O_NOFOLLOW, &version.st) <
-			    0 ||
+		    version_stat(rootdir, version.path, O_NOFOLLOW,
+				 &version.st) < 0 ||
 		    !S_ISREG(version.st.st_mode))
 			continue;
 		ret->v = arena_grow(arena, ret->v, ret->n, sizeof *ret->v);

@@ -42,6 +42,11 @@ extern const char *const channel_names[CHANNELS];
 const char *channel_path(struct arena *arena, const char *family,
 			 enum channel channel);
 
+/* What is at the path; flags: O_NOFOLLOW or 0.  0, or -errno without a
+ * message. */
+int version_stat(const struct root_dir *rootdir, const char *path, int flags,
+		 struct stat *ret);
+
 struct version {
 	unsigned number;
 	const char *path; /* in the store */

@@ -8,10 +8,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "io/file-id.h"
 #include "store/image-names.h"
 
 /* The directory of a path in the store, or -errno with a message. */
@@ -35,12 +37,30 @@ static bool leads_to(int dir, const char *name, const char *target)
 	       !memcmp(text, target, (size_t)n);
 }
 
+/* A link, or another name of the target: no file is lost with that name. */
+static bool is_replaceable(int dir, const char *name, const char *target)
+{
+	struct stat st, to;
+
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       (S_ISLNK(st.st_mode) ||
+		(fstatat(dir, target, &to, AT_SYMLINK_NOFOLLOW) == 0 &&
+		 file_id_equal(file_id_of(&st), file_id_of(&to))));
+}
+
 static int replace(int dir, const char *name, const char *target)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 	/* The mount shows no name that begins with a dot. */
 	const char *next = arena_printf(&arena, ".%s.link.new", name);
 
+	/* A free name is taken without a rename, which replaces a file. */
+	if (symlinkat(target, dir, name) == 0)
+		return 0;
+	if (errno != EEXIST)
+		return -errno;
+	if (!is_replaceable(dir, name, target))
+		return -EEXIST;
 	if ((unlinkat(dir, next, 0) < 0 && errno != ENOENT) ||
 	    symlinkat(target, dir, next) < 0)
 		return -errno;

@@ -10,9 +10,9 @@
  * with a message. */
 
 /*
- * path becomes a symbolic link to target, or is one already.  It replaces what
- * is there, which must not be a directory, in one step: path never leads to
- * nothing.
+ * path becomes a symbolic link to target, or is one already.  It replaces a
+ * symbolic link, or another name of the target, in one step: path never leads
+ * to nothing.  -EEXIST: something else is there.
  */
 int link_set(const struct fleet *fleet, const char *path, const char *target);
 /* Removes the name, if it exists. */

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "tgt-glue/versions/adopt.h"
+#include "tgt-glue/versions/check-names.h"
 #include "tgt-glue/versions/links.h"
 
 struct promotion {
@@ -102,6 +103,8 @@ int promote_run(const struct fleet *fleet, const char *family, unsigned number,
 	int r = versions_read(&p.arena, &fleet->rootdir, family, &p.versions);
 
 	p.going_back = family_path(&p.arena, family, "going-back", true);
+	if (r == 0)
+		r = check_names(fleet, &p.arena, &p.versions);
 	if (r == 0)
 		r = adopt(fleet, &p.arena, &p.versions); /* M1 */
 	if (r == 0)

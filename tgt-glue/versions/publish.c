@@ -12,16 +12,21 @@
  *   P2  the state of the client is frozen as a snapshot,
  *       clients/CLIENT@publishing-NAME.vhdx; the client goes on as its child
  *   P3  the frozen image
- *       a  gets the mark of a version instead of a snapshot's
- *       b  gets the name masters/NAME@NUMBER.vhdx, too (a hard link)
+ *       a  gets the name masters/NAME@NUMBER.vhdx, too (a hard link)
+ *       b  gets the mark of a version instead of a snapshot's
  *       c  is named so by all its children
  *       d  loses its name in clients/
  *   P4  the link masters/NAME@test.vhdx leads to it
  *
  * The state on disk tells what is done: after P2 the frozen image exists, and
- * after P3b the version of the same file has its number.  After P3d the client
+ * after P3a the version of the same file has its number.  After P3d the client
  * has an image without data, whose parent is a version that was published from
  * it: nothing but P4 may be left.
+ *
+ * A frozen image is published only while the client's image is a child of it
+ * without data.  If the disk has changed since, it stays as a snapshot, or as
+ * the version that it is after P3a, and the state of now is frozen under
+ * another name, publishing-NAME-2 and so on.
  */
 #include "config.h"
 
@@ -36,13 +41,16 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "io/file-id.h"
 #include "store/image-names.h"
 #include "tgt-glue/base/vhdfs-img.h"
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/reconcile/image-parent.h"
+#include "tgt-glue/reconcile/saved-states.h"
 #include "tgt-glue/reconcile/ancestors.h"
 #include "tgt-glue/tgtd/backing-files.h"
 #include "tgt-glue/versions/adopt.h"
+#include "tgt-glue/versions/check-names.h"
 #include "tgt-glue/versions/links.h"
 #include "tgt-glue/versions/look.h"
 #include "tgt-glue/versions/reparent.h"
@@ -54,7 +62,9 @@ struct publishing {
 	const struct publish_options *options;
 	struct arena *arena;
 	struct versions versions;
+	const char *name;   /* of the snapshot that freezes the state */
 	const char *frozen; /* the path of the frozen image */
+	bool resumes;       /* the frozen image exists */
 	const char *path;   /* of the version */
 	unsigned number;
 };
@@ -137,7 +147,7 @@ static int merge(const struct fleet *fleet, const struct client *client)
 }
 
 /* P2 */
-static int freeze(const struct publishing *p, const char *name)
+static int freeze(const struct publishing *p)
 {
 	struct arena *arena = p->arena;
 	const char *image = arena_printf(arena, "%s/%s", p->fleet->store,
@@ -147,7 +157,7 @@ static int freeze(const struct publishing *p, const char *name)
 		"vhdfs-img", "snapshot", "--store", p->fleet->store,
 		arena_printf(arena, "--note=%s",
 			     p->options->note ? p->options->note : ""),
-		image, name, NULL });
+		image, p->name, NULL });
 }
 
 /* Is nothing but P4 left?  Sets path and number then.  An image without data is
@@ -249,26 +259,117 @@ static int check_contents(const struct publishing *p)
 	return 0;
 }
 
-/* Up to P2. */
-static int make_frozen(struct publishing *p, const char *name, bool *ret_done)
+/* The names of snapshots that freeze the state. */
+static const char *snapshot_name(struct arena *arena, const char *family,
+				 unsigned n)
+{
+	const char *base = name_last(family);
+	const char *name = arena_printf(arena, PUBLISH_SNAPSHOT "%.*s",
+					(int)(strrchr(base, '.') - base), base);
+
+	return n == 1 ? name : arena_printf(arena, "%s-%u", name, n);
+}
+
+/* Shows the disk of the client what the file has? */
+static bool is_present_state(const struct publishing *p,
+			     const struct stat *file)
+{
+	const char *image = p->client->disks->image, *parent;
+	struct stat st;
+
+	return image_holds_nothing(p->fleet, image) &&
+	       image_parent_of(p->fleet, p->arena, image, &parent) == 0 &&
+	       parent && fleet_stat(p->fleet, parent, &st) == 0 &&
+	       file_id_equal(file_id_of(&st), file_id_of(file));
+}
+
+/* Of a frozen image that is no version yet. */
+static void warn_stale(const struct publishing *p)
+{
+	print_line(
+		stderr,
+		"tgt-glue: warning: %s: a publish that did not end froze this state, and the disk of %s has changed since; it stays as a snapshot, which `vhdfs-img delete-snapshot %s %s' removes",
+		p->frozen, p->client->name,
+		shell_path(p->fleet->store, p->client->disks->image),
+		shell_word(p->name));
+}
+
+/* Sets name, frozen and resumes.  *ret_old: a version that an earlier publish
+ * left with the name frozen, which has to lose it first; or null. */
+static void choose_frozen(struct publishing *p, bool warns,
+			  const struct version **ret_old)
 {
 	struct stat st;
-	int r = fleet_stat(p->fleet, p->frozen, &st);
 
-	*ret_done = false;
+	p->resumes = false;
+	*ret_old = NULL;
+	for (unsigned n = 1;; n++) {
+		const struct version *has;
+
+		p->name = snapshot_name(p->arena, p->versions.family, n);
+		p->frozen = family_path(p->arena, p->client->disks->image,
+					p->name, false);
+		if (fleet_stat(p->fleet, p->frozen, &st) < 0)
+			return;
+		has = versions_find_file(&p->versions, &st);
+		/* A second name: it is a version of another family. */
+		p->resumes =
+			(has || st.st_nlink == 1) && is_present_state(p, &st);
+		if (!p->resumes)
+			*ret_old = has;
+		if (p->resumes || has)
+			return;
+		if (warns)
+			warn_stale(p);
+	}
+}
+
+/* P3b to P3d.  note null: the snapshot's. */
+static int make_complete(const struct publishing *p, const struct stat *st,
+			 const char *path, const char *note)
+{
+	int r = version_mark_set(p->arena, &p->fleet->rootdir, p->frozen,
+				 p->client->name, note);
+
 	if (r == 0)
-		return 0;
-	r = publish_check_idle(p->fleet, p->client);
+		r = reparent(p->fleet, st, path);
+	return r < 0 ? r : link_remove(p->fleet, p->frozen);
+}
+
+/* Nothing is changed. */
+static int check_before(const struct publishing *p)
+{
+	struct stat st;
+	int r = publish_check_idle(p->fleet, p->client);
+
 	if (r == 0)
 		r = check_directories(p);
 	if (r == 0)
-		r = flush(p->client);
-	if (r == 0)
+		r = check_names(p->fleet, p->arena, &p->versions);
+	if (r == 0 &&
+	    !(p->resumes && fleet_stat(p->fleet, p->frozen, &st) == 0 &&
+	      versions_find_file(&p->versions, &st)))
+		r = check_next_name(p->fleet, p->arena, &p->versions);
+	return r == 0 ? flush(p->client) : r;
+}
+
+/* Up to P2. */
+static int make_frozen(struct publishing *p, bool *ret_done)
+{
+	const struct version *old;
+	int r;
+
+	*ret_done = false;
+	choose_frozen(p, true, &old);
+	r = check_before(p);
+	if (r == 0 && old)
+		r = make_complete(p, &old->st, old->path, NULL);
+	if (r == 0 && !p->resumes)
 		r = find_done(p, ret_done);
 	if (r < 0 || *ret_done)
 		return r;
 	r = check_contents(p);
-	if (r < 0)
+	if (r < 0 || p->resumes)
 		return r;
 	r = adopt(p->fleet, p->arena, &p->versions); /* P0 */
 	if (r == 0)
@@ -276,7 +377,7 @@ static int make_frozen(struct publishing *p, const char *name, bool *ret_done)
 	/* The merge may have taken long. */
 	if (r == 0)
 		r = publish_check_idle(p->fleet, p->client);
-	return r < 0 ? r : freeze(p, name);
+	return r < 0 ? r : freeze(p);
 }
 
 /* P3 */
@@ -292,38 +393,32 @@ static int make_version(struct publishing *p)
 	p->number = has ? has->number : versions_last(&p->versions) + 1;
 	p->path = family_path(p->arena, p->versions.family,
 			      arena_printf(p->arena, "%u", p->number), false);
-	r = version_mark_set(p->arena, &p->fleet->rootdir, p->frozen,
-			     p->client->name, p->options->note);
-	if (r == 0 && !has)
-		r = link_file(p->fleet, p->frozen, p->path);
-	if (r == 0)
-		r = reparent(p->fleet, &st, p->path);
-	return r < 0 ? r : link_remove(p->fleet, p->frozen);
+	r = has ? 0 : link_file(p->fleet, p->frozen, p->path);
+	return r < 0 ? r : make_complete(p, &st, p->path, p->options->note);
 }
 
-/* The name of the snapshot that freezes the state. */
-static const char *snapshot_name(struct arena *arena, const char *family)
+static int begin(struct publishing *p, const char *family)
 {
-	const char *base = name_last(family);
-
-	return arena_printf(arena, "publishing-%.*s",
-			    (int)(strrchr(base, '.') - base), base);
+	return versions_read(p->arena, &p->fleet->rootdir, family,
+			     &p->versions);
 }
 
 int publish_prepare(const struct fleet *fleet, const struct client *client,
 		    const char *family)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
-	const char *frozen = family_path(&arena, client->disks->image,
-					 snapshot_name(&arena, family), false);
-	struct stat st;
-	int r = fleet_stat(fleet, frozen, &st);
+	struct publishing p = { .fleet = fleet,
+				.client = client,
+				.arena = &arena };
+	const struct version *old;
+	int r = begin(&p, family);
 
-	/* Else the state is frozen already. */
-	if (r == 0)
-		return 0;
-	r = publish_check_idle(fleet, client);
-	return r < 0 ? r : merge(fleet, client);
+	if (r < 0)
+		return r;
+	choose_frozen(&p, false, &old);
+	r = check_before(&p);
+	/* Else the state is frozen already, or nearly. */
+	return r < 0 || p.resumes || old ? r : merge(fleet, client);
 }
 
 int publish_run(const struct fleet *fleet, const struct client *client,
@@ -335,13 +430,11 @@ int publish_run(const struct fleet *fleet, const struct client *client,
 				.client = client,
 				.options = options,
 				.arena = &arena };
-	const char *name = snapshot_name(&arena, family);
 	bool done = false;
-	int r = versions_read(&arena, &fleet->rootdir, family, &p.versions);
+	int r = begin(&p, family);
 
-	p.frozen = family_path(&arena, client->disks->image, name, false);
 	if (r == 0)
-		r = make_frozen(&p, name, &done);
+		r = make_frozen(&p, &done);
 	if (r == 0 && !done)
 		r = make_version(&p);
 	if (r == 0)
