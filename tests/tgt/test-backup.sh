@@ -410,6 +410,30 @@ test_snapshot_that_stays_is_named_and_removed_by_the_next_backup() {
 	sound "$scratch/$dir"
 }
 
+# The client is reset to another master: the file is no snapshot of its image.
+test_backup_goes_on_beside_a_snapshot_from_before_a_reset() {
+	local left=clients/pc1@tgt-glue-backup.vhdx
+
+	start_fleet pc1
+	use_disk pc1 one
+	fail_verb delete-snapshot 1
+	PATH=$scratch/bin:$PATH expect 1 glue backup "$scratch/$dir"
+	use_disk pc1 two
+	vhdfs-img create --size 64M "$scratch/store/masters/other.vhdx"
+	sed -i '/client pc1/a master = masters/other' "$scratch/fleet.conf"
+	expect 0 glue reset pc1
+	use_disk pc1 three
+	expect 0 glue backup "$scratch/$dir"
+	said "^tgt-glue: pc1: warning: $left, of an interrupted backup, is no snapshot of its image any more; clients/.pc1.vhdx.* needs it: it stays"
+	[ -e "$scratch/store/$left" ] || fail "expected that $left stays"
+	sound "$scratch/$dir"
+	equal "snapshots" "$left" "$(cd "$scratch/store" &&
+		find clients -name '*@*')"
+	rm "$scratch"/store/clients/.pc1.vhdx.*Z
+	expect 0 glue backup "$scratch/$dir"
+	said 'no image needs it: `rm .*/clients/pc1@tgt-glue-backup.vhdx'
+}
+
 # The damage of an image is found before its copy takes the place of the backup
 # before.
 test_unsound_image_does_not_replace_its_backup() {

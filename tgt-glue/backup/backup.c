@@ -9,13 +9,14 @@
  *   B1. lock DIR; remove the files *.new that an interrupted backup left there
  *   B2. copy fleet.conf and the files that it names           (config-files.c)
  *   for each client:
- *   B3. remove a snapshot of NAME that an interrupted backup left
- *   B4. take a snapshot of NAME: the client goes on in a child of it
- *   B5. copy the parents of the snapshot, and the client's master with its
- *       parents, which DIR does not have, the last one first    (transfer.h)
- *   B6. copy the snapshot to DIR/NAME; the NAME before is put aside, and
- *       removed only when the new one is complete               (transfer.h)
- *   B7. remove the snapshot, also after a failure of 5 or 6
+ *   B3. remove the snapshots of NAME that interrupted backups left.  After a
+ *       reset such a file is no snapshot of NAME any more, and an image that
+ * was put aside may need it: it stays, and another name is used B4. take a
+ * snapshot of NAME: the client goes on in a child of it B5. copy the parents of
+ * the snapshot, and the client's master with its parents, which DIR does not
+ * have, the last one first    (transfer.h) B6. copy the snapshot to DIR/NAME;
+ * the NAME before is put aside, and removed only when the new one is complete
+ * (transfer.h) B7. remove the snapshot, also after a failure of 5 or 6
  *
  * The client's disk is the same at every moment.  No lock that other commands
  * need is held: a client of which another command changes the image fails here,
@@ -44,6 +45,8 @@
 #include "tgt-glue/backup/stop.h"
 #include "tgt-glue/backup/transfer.h"
 #include "tgt-glue/base/vhdfs-img.h"
+#include "tgt-glue/config/children.h"
+#include "tgt-glue/config/versions.h"
 #include "tgt-glue/reconcile/saved-states.h"
 #include "tgt-glue/reconcile/space.h"
 
@@ -147,20 +150,17 @@ struct job {
 	const struct disk *disk;
 	const char *image;    /* path in the store */
 	const char *absolute; /* the same */
-	const char *snapshot; /* path of the snapshot in the store */
+	const char *name;     /* of the snapshot */
+	const char *snapshot; /* its path in the store */
 	struct transfer transfer;
 };
 
 static int run_verb(const struct job *job, const char *verb)
 {
-	const char *argv[] = { "vhdfs-img",
-			       verb,
-			       "--store",
-			       job->backup->fleet->store,
-			       "--",
-			       job->absolute,
-			       BACKUP_SNAPSHOT,
-			       NULL };
+	const char *argv[] = { "vhdfs-img", verb,
+			       "--store",   job->backup->fleet->store,
+			       "--",        job->absolute,
+			       job->name,   NULL };
 
 	return vhdfs_img_run(argv);
 }
@@ -179,6 +179,82 @@ static int remove_snapshot(const struct job *job)
 
 	/* An interrupted `snapshot' was undone. */
 	return r < 0 && has_snapshot(job) ? r : 0;
+}
+
+static void set_name(struct job *job, unsigned n)
+{
+	struct arena *arena = &job->backup->arena;
+
+	job->name = n == 1 ? BACKUP_SNAPSHOT
+			   : arena_printf(arena, BACKUP_SNAPSHOT "-%u", n);
+	job->snapshot = family_path(arena, job->image, job->name, false);
+}
+
+/* What cannot be read may be one. */
+static bool is_snapshot(const struct job *job)
+{
+	struct snapshots all = { 0 };
+	bool is = snapshots_list(&job->backup->fleet->rootdir, job->image,
+				 &all) < 0 ||
+		  snapshots_find(&all, job->name);
+
+	snapshots_fini(&all);
+	return is;
+}
+
+static void warn_left(const struct job *job)
+{
+	const struct fleet *fleet = job->backup->fleet;
+	_cleanup_free_ char *child = NULL;
+	struct store *images = NULL;
+	struct stat st;
+	int r = fleet_stat(fleet, job->snapshot, &st);
+
+	if (r == 0)
+		r = children_find(fleet->store, &images, &st,
+				  STORE_POSSIBLE_CHILDREN, &child);
+	if (images)
+		store_close(images);
+	if (r == 0 && !child)
+		print_line(
+			stderr,
+			"tgt-glue: %s: warning: %s, of an interrupted backup, is no snapshot of its image any more; no image needs it: `rm %s' removes it",
+			job->disk->client->name, job->snapshot,
+			shell_path(fleet->store, job->snapshot));
+	else
+		print_line(
+			stderr,
+			"tgt-glue: %s: warning: %s, of an interrupted backup, is no snapshot of its image any more; %s needs it: it stays; when no image needs it, `rm %s' removes it",
+			job->disk->client->name, job->snapshot,
+			child ? child : "an image that cannot be read perhaps",
+			shell_path(fleet->store, job->snapshot));
+}
+
+/* B3.  Sets a name that is free. */
+static int choose_name(struct job *job)
+{
+	enum { NAMES = 9 };
+	unsigned chosen = 0;
+
+	for (unsigned n = 1; n <= NAMES; n++) {
+		int r;
+
+		set_name(job, n);
+		r = remove_snapshot(job);
+		if (r < 0 && is_snapshot(job))
+			return r;
+		if (r < 0)
+			warn_left(job);
+		else if (!chosen)
+			chosen = n;
+	}
+	if (!chosen)
+		return fail(
+			-EEXIST,
+			"%s: expected that it is free, or one of the names after it, found all %d in use",
+			job->snapshot, NAMES);
+	set_name(job, chosen);
+	return 0;
 }
 
 /* B5, of the client's master: a fresh image needs it. */
@@ -224,10 +300,11 @@ static int copy_image(struct job *job)
 static int back_up(struct job *job)
 {
 	struct error why;
-	int r = remove_snapshot(job), removed;
+	int r = choose_name(job), removed;
 
-	if (r == 0)
-		r = stop_check();
+	if (r < 0)
+		return r;
+	r = stop_check();
 	if (r == 0)
 		r = run_verb(job, "snapshot");
 	if (r < 0 && !has_snapshot(job))
@@ -241,7 +318,7 @@ static int back_up(struct job *job)
 			stderr,
 			"tgt-glue: %s: warning: its snapshot %s stays: %s; the next backup removes it, or `vhdfs-img delete-snapshot %s %s'",
 			job->disk->client->name, job->snapshot, error_text(),
-			shell_word(job->absolute), BACKUP_SNAPSHOT);
+			shell_word(job->absolute), job->name);
 	if (removed < 0)
 		job->backup->failed = true;
 	error_set(&why);
@@ -253,20 +330,15 @@ static void back_up_image(struct backup *backup, const struct disk *disk)
 	const char *image = disk->image;
 	struct arena *arena = &backup->arena;
 	const struct fleet *fleet = backup->fleet;
-	_cleanup_free_ char *file = snapshot_file_name(image, BACKUP_SNAPSHOT);
 	struct job job = { .backup = backup, .disk = disk, .image = image };
 	int r;
 
 	job.absolute = arena_printf(arena, "%s/%s", fleet->store, image);
-	job.snapshot = file ? arena_printf(arena, "%.*s%s",
-					   (int)(name_last(image) - image),
-					   image, file)
-			    : NULL;
 	r = transfer_init(&job.transfer, &fleet->rootdir, &backup->to, arena);
 	job.transfer.keep = backup->keep;
 	job.transfer.replaces = true;
 	if (r == 0)
-		r = file ? back_up(&job) : fail(-ENOMEM, "out of memory");
+		r = back_up(&job);
 	if (r < 0)
 		report(backup, disk_words(arena, disk));
 	else
