@@ -44,8 +44,9 @@ test_link_to_an_image_that_is_no_version_is_refused() {
 	write_disk clients/pc2.vhdx mine
 	refuses 'masters/win11.vhdx: expected a link to a version, found a link to an image that is none; type .ln -L '
 	# What the message says to type.
-	bash -c "$(grep -o 'ln -L [^&]*&& ln -sfn [^'\'']*' "$scratch/stderr" |
+	bash -c "$(grep -o 'ln -L [^&]*&& chmod [^&]*&& ln -sfn [^'\'']*' "$scratch/stderr" |
 		head -n 1)"
+	equal "mode" 444 "$(stat -c %a "$masters/win11@1.vhdx")"
 	expect 0 glue publish pc1 win11
 	expect 0 glue promote win11
 	equal "the disk" mine "$(disk clients/pc2.vhdx)"

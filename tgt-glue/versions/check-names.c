@@ -50,7 +50,7 @@ static int check_channel(const struct fleet *fleet, struct arena *arena,
 static int check_plain(const struct fleet *fleet, struct arena *arena,
 		       const struct versions *versions)
 {
-	const char *family = versions->family, *image, *version;
+	const char *family = versions->family, *image, *number, *version;
 	struct stat st;
 	int r = version_stat(&fleet->rootdir, family, O_NOFOLLOW, &st);
 
@@ -68,14 +68,15 @@ static int check_plain(const struct fleet *fleet, struct arena *arena,
 			r < 0 ? "a link that leads elsewhere"
 			      : type_words(&st));
 	image = argument(fleet, arena, family);
-	version = family_path(arena, family,
-			      arena_printf(arena, "%u", free_number(versions)),
-			      false);
+	number = family_path(arena, family,
+			     arena_printf(arena, "%u", free_number(versions)),
+			     false);
+	version = argument(fleet, arena, number);
 	return fail(
 		-EINVAL,
-		"%s: expected a link to a version, found a link to an image that is none; type `ln -L %s %s && ln -sfn %s %s' to make it a version, then the command again",
-		family, image, argument(fleet, arena, version),
-		name_last(version), image);
+		"%s: expected a link to a version, found a link to an image that is none; type `ln -L %s %s && chmod a-w %s && ln -sfn %s %s' to make it a version, then the command again",
+		family, image, version, version, shell_word(name_last(number)),
+		image);
 }
 
 int check_names(const struct fleet *fleet, struct arena *arena,
