@@ -15,6 +15,10 @@ requires setfattr getfattr jq
 # and between.  The disk is in now.model, those of the snapshots in theirs.
 make_images() {
 	requires_faults
+	# Not beside the journal, which has hard links of the images: rename looks for
+	# children in the directory above.
+	dir=$scratch/store/work
+	mkdir "$scratch/store"
 	ending=$1
 	export FAULTS_JOURNAL=$scratch/journal
 	mkdir "$scratch/first"

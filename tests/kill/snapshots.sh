@@ -90,7 +90,8 @@ check_snapshots() {
 	local file
 
 	for file in "$store/clients/"*@*; do
-		[ -e "$file" ] || fail "expected snapshots"
+		# Each may have been undone after a death.
+		[ -e "$file" ] || continue
 		vhdfs-img check "$file" >"$scratch/check" ||
 			fail "expected a sound snapshot: $(cat "$scratch/check")"
 	done
