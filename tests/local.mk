@@ -493,6 +493,7 @@ cost_tests = \
 locks_tests = \
 	tests/locks/test-mounts.sh \
 	tests/locks/test-namespaces.sh \
+	tests/locks/test-new-parent.sh \
 	tests/locks/test-parents.sh \
 	tests/locks/test-programs.sh \
 	tests/locks/test-unfinished.sh \

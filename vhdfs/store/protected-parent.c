@@ -16,6 +16,9 @@
 #include "format/registry.h"
 #include "io/io-file.h"
 
+/* Each failure takes another program that replaced the file just then. */
+enum { OPEN_TRIES = 8 };
+
 /*
  * The path of file relative to directory dir, both absolute and without links:
  * "./f", "../f", "../masters/f".  The caller's to free; null: out of memory.
@@ -112,30 +115,70 @@ void protected_parent_restore(struct protected_parent *p)
 			     parent->name);
 }
 
+/* Does the path still lead to this file? */
+static bool is_named(const struct root_dir *rootdir, const char *real,
+		     const struct io *io)
+{
+	_cleanup_close_ int fd = -1;
+	struct stat st;
+
+	if (rootdir->ops)
+		return true;
+	fd = root_dir_openat(rootdir, real, O_PATH | O_NOFOLLOW);
+	return fd >= 0 && fstat(fd, &st) == 0 &&
+	       file_id_equal(file_id_of(&st), io_file_id(io));
+}
+
+/* The path as a child stores it. */
+static char *absolute_path(const struct root_dir *rootdir, const char *real)
+{
+	char *path;
+
+	if (!rootdir->confined)
+		return strdup(real);
+	return asprintf(&path, "%s/%s",
+			strcmp(rootdir->path, "/") ? rootdir->path : "",
+			real) < 0
+		       ? NULL
+		       : path;
+}
+
+/* 1: before the lock the file lost its name: it is removed, or replaced. */
+static int try_open(const struct root_dir *rootdir, const char *path,
+		    struct protected_parent *ret)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	_cleanup_free_ char *real = NULL;
+	int r = root_dir_open(rootdir, path, false, &io, &real);
+
+	if (r == 0)
+		r = io_lock(io, IO_LOCK_SHARED);
+	if (r < 0)
+		return r;
+	if (!is_named(rootdir, real, io))
+		return 1;
+	ret->path = absolute_path(rootdir, real);
+	r = ret->path ? image_open(io, NULL, &ret->img)
+		      : fail(-ENOMEM, "%s: out of memory", path);
+	if (r == 0)
+		steal(io); /* It is the image's. */
+	else
+		free(steal(ret->path));
+	return r;
+}
+
 int protected_parent_open(const struct root_dir *rootdir, const char *path,
 			  struct protected_parent *ret)
 {
-	_cleanup_free_ char *real = NULL;
-	struct io *io;
-	int r = root_dir_open(rootdir, path, false, &io, &real);
+	int r = 1;
 
-	if (r < 0)
-		return r;
-	r = io_lock(io, IO_LOCK_SHARED);
-	if (r == 0 && !rootdir->confined)
-		ret->path = steal(real);
-	else if (r == 0 &&
-		 asprintf(&ret->path, "%s/%s",
-			  strcmp(rootdir->path, "/") ? rootdir->path : "",
-			  real) < 0)
-		r = fail(-ENOMEM, "%s: out of memory", path);
-	if (r == 0)
-		r = image_open(io, NULL, &ret->img);
-	if (r < 0) {
-		io_close(io);
-		free(steal(ret->path));
-	}
-	return r;
+	for (int tries = 0; r > 0 && tries < OPEN_TRIES; tries++)
+		r = try_open(rootdir, path, ret);
+	return r <= 0 ? r
+		      : fail(-EBUSY,
+			     "%s: was replaced by other programs several "
+			     "times just now; run the command again",
+			     path);
 }
 
 int protected_parent_protect(struct protected_parent *p)

@@ -19,8 +19,14 @@ struct protected_parent {
 	mode_t removed;    /* write bits that were removed */
 };
 
-/* Opens and locks the image at path; *ret is zeroed before.  Errors: those of
- * root_dir_open, io_lock (-EBUSY: it is open for writing) and image_open. */
+/*
+ * Opens and locks the image at path; *ret is zeroed before.  With the lock, the
+ * name is known to be the file's; it stays so until protected_parent_close, as
+ * a removal and a replacement by other contents take the lock exclusively.
+ *
+ * Errors: those of root_dir_open, io_lock (-EBUSY: it is
+ * open for writing) and image_open.
+ */
 int protected_parent_open(const struct root_dir *rootdir, const char *path,
 			  struct protected_parent *ret);
 /*
