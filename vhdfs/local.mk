@@ -192,6 +192,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/reserve.h \
 	vhdfs/store/resolve-path.c \
 	vhdfs/store/resolve-path.h \
+	vhdfs/store/settled-parent.c \
+	vhdfs/store/settled-parent.h \
 	vhdfs/store/store-internal.h \
 	vhdfs/store/snapshot-mark.c \
 	vhdfs/store/snapshot-mark.h \

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A file that gets a child while another command removes it.
+# A file that gets a child while another command removes it, or after one was killed that
+# had begun to make or to replace it.
 . "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/contents.sh"
 
 requires strace
 
@@ -15,6 +17,31 @@ begin_late() {
 		-e inject=fcntl:delay_enter=2000000:when=1 "$@" 2>late.stderr &
 	late=$!
 	wait_until 30 grep -q fcntl trace
+}
+
+# leave_snapshot_unfinished ENDING: p with random contents, in "model", and its snapshot
+# x, of which all is done but the last rename.
+leave_snapshot_unfinished() {
+	e=$1
+	cd "$scratch" || exit
+	rm -f ./* ./.p.*
+	choose_seed
+	make_model model 8M
+	vhdfs-img create --size 8M "p.$e"
+	put_random "p.$e" model 5
+	strace -f -q -o trace -P ".p.$e.leaf" -P "$PWD/.p.$e.leaf" -e trace=/^renameat \
+		-e inject=/^renameat:signal=KILL:when=1 \
+		vhdfs-img snapshot "p.$e" x || true
+	[ -e ".p.$e.intent" ] || fail "expected an intent record"
+	[ "p.$e" -ef "p@x.$e" ] || fail "expected an unfinished snapshot"
+}
+
+# p is a parent, and the snapshot that was not finished is gone.
+is_parent() {
+	expect_error 1 "an image with children keeps its name" vhdfs-img snapshot "p.$e" y
+	equal mode 444 "$(stat -c %a "p.$e")"
+	equal hidden "" "$(find . -name '.?*')"
+	[ ! -e "p@x.$e" ] || fail "expected no p@x.$e"
 }
 
 test_snapshot_that_is_deleted_meanwhile_is_no_parent() {
@@ -34,6 +61,49 @@ test_snapshot_that_is_deleted_meanwhile_is_no_parent() {
 		equal "commands that succeeded" 1 $((deleted + reverted))
 		deleted=0 reverted=0
 	done
+}
+
+test_child_of_an_image_whose_snapshot_was_killed() {
+	local format
+
+	for format in vhd vhdx; do
+		leave_snapshot_unfinished $format
+		vhdfs-img create --parent "p.$e" "kid.$e"
+		is_parent
+		same_disk "kid.$e" model
+	done
+}
+
+test_unfinished_snapshot_gets_no_child() {
+	leave_snapshot_unfinished vhdx
+	expect 1 vhdfs-img create --parent p@x.vhdx kid.vhdx
+	[ ! -e kid.vhdx ] || fail "expected no child"
+	expect 0 vhdfs-img snapshot p.vhdx x
+	same_disk p.vhdx model
+	same_disk p@x.vhdx model
+}
+
+test_rebase_to_an_image_whose_snapshot_was_killed() {
+	local option
+
+	for option in "" --unsafe; do
+		leave_snapshot_unfinished vhdx
+		cp p.vhdx old.vhdx
+		vhdfs-img create --parent old.vhdx kid.vhdx
+		# shellcheck disable=SC2086 # none, or one
+		vhdfs-img rebase $option --parent p.vhdx kid.vhdx
+		is_parent
+		same_disk kid.vhdx model
+	done
+}
+
+test_image_in_use_whose_snapshot_was_killed_gets_no_child() {
+	leave_snapshot_unfinished vhdx
+	hold p.vhdx "verify 0 0 0"
+	expect_error 1 "a snapshot or a revert of $PWD/p.vhdx was begun" \
+		vhdfs-img create --parent p.vhdx kid.vhdx
+	release
+	[ ! -e kid.vhdx ] || fail "expected no child"
 }
 
 run_tests

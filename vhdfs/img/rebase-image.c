@@ -44,7 +44,7 @@
 #include "img/interrupt.h"
 #include "base/progress.h"
 #include "io/rootdir.h"
-#include "store/protected-parent.h"
+#include "store/settled-parent.h"
 
 struct rebase {
 	const char *image, *parent; /* as they were given */
@@ -240,13 +240,14 @@ static int rebase_to_parent(struct rebase *rebase, bool unsafe)
 	_cleanup_free_ char *path = NULL;
 	int r = image_roots_path(rebase->roots, rebase->parent, &path);
 
+	/* Before the chain has the parent locked: a recovery locks it. */
+	if (r == 0)
+		r = settled_parent_open(&rebase->roots->dirs[0], path,
+					&protected);
 	if (r == 0)
 		r = image_roots_open(rebase->roots, rebase->parent, 0, &parent);
 	if (r == 0)
 		r = check_parent(rebase, parent);
-	if (r == 0)
-		r = protected_parent_open(&rebase->roots->dirs[0], path,
-					  &protected);
 	if (r < 0)
 		return r;
 	return unsafe ? rebase_unsafe(rebase, &protected)

@@ -23,7 +23,7 @@
 #include "io/rootdir.h"
 #include "store/copy-attributes.h"
 #include "store/leaf-steps.h"
-#include "store/protected-parent.h"
+#include "store/settled-parent.h"
 
 #define STEP MIB(4)  /* of one comparison, so that progress is reported */
 #define PIECE MIB(1) /* is read at once */
@@ -74,13 +74,14 @@ static int open_parent(struct replacement *r, const char *parent)
 	_cleanup_free_ char *path = NULL;
 	int rc = image_roots_path(r->roots, parent, &path);
 
+	/* Before the chain has the parent locked: a recovery locks it. */
+	if (rc == 0)
+		rc = settled_parent_open(&r->roots->dirs[0], path,
+					 &r->protected);
 	if (rc == 0)
 		rc = chain_open(r->roots->cache, path, 0, &r->parent);
 	if (rc == 0)
 		rc = chain_check_parent(r->old, r->parent);
-	if (rc == 0)
-		rc = protected_parent_open(&r->roots->dirs[0], path,
-					   &r->protected);
 	return rc;
 }
 

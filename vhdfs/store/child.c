@@ -4,7 +4,9 @@
  *
  * ORDER of the changes on disk:
  *
- *   1. open the parent for reading and lock it against writers
+ *   1. open the parent for reading and lock it against writers; check that it
+ *      has its name, and that no recovery undoes its last snapshot
+ *      (settled-parent.h)
  *   2. write the child under a temporary name that begins with a dot; sync it
  *   3. remove the parent's write permission bits
  *   4. sync the parent: a process that died may have left changes in the page
@@ -30,7 +32,7 @@
 #include "io/atomic-file.h"
 #include "io/io-file.h"
 #include "io/rootdir.h"
-#include "store/protected-parent.h"
+#include "store/settled-parent.h"
 
 /* dir: absolute path of the child's directory, links followed. */
 static int write_child(struct io *io, const char *dir,
@@ -53,7 +55,7 @@ int child_create(const struct root_dir *rootdir, const char *parent_path,
 	_cleanup_(
 		protected_parent_close) struct protected_parent parent = { 0 };
 	struct atomic_file file = { 0 };
-	int r = protected_parent_open(rootdir, parent_path, &parent); /* 1 */
+	int r = settled_parent_open(rootdir, parent_path, &parent); /* 1 */
 
 	if (r == 0)
 		r = atomic_file_create(child_path,
@@ -85,7 +87,7 @@ int child_size(const struct root_dir *rootdir, const char *parent_path,
 	_cleanup_(
 		protected_parent_close) struct protected_parent parent = { 0 };
 	_cleanup_(io_close_p) struct io *io = NULL;
-	int fd, r = protected_parent_open(rootdir, parent_path, &parent);
+	int fd, r = settled_parent_open(rootdir, parent_path, &parent);
 
 	if (r < 0)
 		return r;

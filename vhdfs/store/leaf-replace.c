@@ -74,6 +74,11 @@ bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image)
 	       has_hidden(rootdir, image, "intent.new");
 }
 
+bool leaf_replace_has_intent(const struct root_dir *rootdir, const char *image)
+{
+	return has_hidden(rootdir, image, "intent");
+}
+
 mode_t leaf_replace_lost_write_bits(const struct root_dir *rootdir,
 				    const char *real)
 {
@@ -81,7 +86,7 @@ mode_t leaf_replace_lost_write_bits(const struct root_dir *rootdir,
 	struct leaf_place place;
 	mode_t bits = 0;
 
-	if (!has_hidden(rootdir, real, "intent"))
+	if (!leaf_replace_has_intent(rootdir, real))
 		return 0;
 	if (leaf_place_init(&place, rootdir, real) == 0)
 		bits = leaf_lost_write_bits(&place);

@@ -50,6 +50,10 @@ int leaf_replace(const struct leaf_replacement *replacement);
  * has perhaps not ended?  Cheap: looks for three names. */
 bool leaf_replace_is_pending(const struct root_dir *rootdir, const char *image);
 
+/* Has a replacement of the image at path an intent record, from which its
+ * recovery may undo it? */
+bool leaf_replace_has_intent(const struct root_dir *rootdir, const char *image);
+
 /*
  * Finishes or undoes a replacement of the image at path that was interrupted;
  * does nothing if there is none.  -EBUSY: another process has the image open,

@@ -31,6 +31,8 @@
  * to L5 are undone.  Else the replacement is complete; L6 is made durable, and
  * L7 follows.  A .NAME.leaf without an intent is removed.  A failure of L3 to
  * L6 is undone in the same way.
+ * Where there is an intent, neither NAME nor KEEP gets a child but .NAME.leaf:
+ * the recovery is done before (settled-parent.h).
  *
  * FILES WITHOUT A NAME.  A .NAME.leaf that a crash left may be removed by a
  * process that has not locked NAME: a snapshot is deleted, and the file may be

@@ -41,7 +41,7 @@
 #include "store/catalog.h"
 #include "store/examine.h"
 #include "store/image-names.h"
-#include "store/protected-parent.h"
+#include "store/settled-parent.h"
 #include "store/snapshot.h"
 #include "store/store.h"
 #include "store/store-internal.h"
@@ -276,8 +276,8 @@ static int set_parent(struct store_image *image,
 			    request->path);
 	if (!parent)
 		return flush_and_remove(image);
-	r = protected_parent_open(&image->store->roots[0], request->parent,
-				  &protected);
+	r = settled_parent_open(&image->store->roots[0], request->parent,
+				&protected);
 	return r < 0 ? r
 		     : protect_and_name(image, directory, request->parent,
 					&protected);
