@@ -383,4 +383,24 @@ test_snapshots_stay_those_of_an_image_after_a_rebase() {
 	equal parent p@mon.vhdx "$(basename "$(key "$scratch/p.vhdx" parent)")"
 }
 
+# Many, as the order of the directory is any.
+test_unfinished_replacement_hides_no_snapshot() {
+	local i
+
+	cd "$scratch" || exit
+	vhdfs-img create --size 8M p.vhdx
+	for i in s1 s2 s3; do
+		vhdfs-img snapshot p.vhdx $i
+	done
+	cp p@s2.vhdx new.vhdx
+	chmod u+w new.vhdx
+	vhdfs-img rebase --no-parent new.vhdx
+	equal identity "$(key p@s2.vhdx id)" "$(key new.vhdx id)"
+	for i in 1 2 3 4 5 6 7 8; do
+		cp new.vhdx ".p@s$i.vhdx.leaf"
+	done
+	rm new.vhdx
+	equal snapshots 3 "$(vhdfs-img snapshots --json p.vhdx | jq length)"
+}
+
 run_tests

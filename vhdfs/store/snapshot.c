@@ -300,11 +300,13 @@ static const struct snapshot *find_parent(const struct snapshots *all,
 	return NULL;
 }
 
+/* A file that has no name yet may have the identity of the one it replaces. */
 static struct snapshot_file *find_file(const struct snapshots *all,
 				       const struct guid parents[2])
 {
 	for (size_t i = 0; i < all->n_files; i++)
-		if (names(parents, &all->files[i].id))
+		if (!name_is_new_leaf(all->files[i].file) &&
+		    names(parents, &all->files[i].id))
 			return &all->files[i];
 	return NULL;
 }
