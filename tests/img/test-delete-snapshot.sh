@@ -404,4 +404,14 @@ test_unfinished_replacement_of_a_snapshot_is_removed() {
 	[ ! -e "$scratch/.p@s2.vhdx.leaf" ] || fail "expected no such file"
 }
 
+test_unfinished_replacement_is_no_child() {
+	cd "$scratch" || exit
+	vhdfs-img create --size 8M p.vhdx
+	vhdfs-img snapshot p.vhdx s1
+	vhdfs-img snapshot p.vhdx s2
+	cp p@s2.vhdx .p@s2.vhdx.leaf
+	expect 0 vhdfs-img delete-snapshot p.vhdx s1
+	vhdfs-img check p.vhdx
+}
+
 run_tests

@@ -362,19 +362,39 @@ static int remove_snapshot(const struct deletion *d, const char *name)
 }
 
 /* Removes what a replacement of a snapshot (replace-image.h) left that was
- * killed: a file that no process has locked, and no intent names. */
-static void remove_rest(const struct deletion *d, const char *file)
+ * killed: a file that no process has locked, and no intent names.  True: it is
+ * such a file, and is gone. */
+static bool remove_rest(const struct deletion *d, const char *file)
 {
 	_cleanup_free_ char *name = NULL, *image = NULL;
 	struct leaf_place place;
+	bool gone;
 
 	if (!name_is_new_leaf(file) ||
 	    !(name = strndup(file + 1, strlen(file) - strlen("..leaf"))) ||
 	    snapshot_sibling(d->real, name, &image) < 0)
-		return;
-	if (leaf_place_init(&place, &d->roots->dirs[0], image) == 0)
-		(void)leaf_remove_rest(&place);
+		return false;
+	gone = leaf_place_init(&place, &d->roots->dirs[0], image) == 0 &&
+	       leaf_remove_rest(&place) == 0;
 	leaf_place_fini(&place);
+	return gone;
+}
+
+/* The images of the directory, without those that are rests. */
+static int list(struct deletion *d)
+{
+	const struct root_dir *root = &d->roots->dirs[0];
+	bool removed = false;
+	int r = snapshots_list(root, d->real, &d->all);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < d->all.n_files; i++)
+		removed |= remove_rest(d, d->all.files[i].file);
+	if (!removed)
+		return 0;
+	snapshots_fini(&d->all);
+	return snapshots_list(root, d->real, &d->all);
 }
 
 static int delete (struct deletion *d, const char *name)
@@ -387,11 +407,9 @@ static int delete (struct deletion *d, const char *name)
 		r = leaf_replace_recover(root, d->real, NULL);
 	/* A mount that has it open has recovered it. */
 	if (r == 0 || (r == -EBUSY && !image_rename_is_pending(root, d->real)))
-		r = snapshots_list(root, d->real, &d->all);
+		r = list(d);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < d->all.n_files; i++)
-		remove_rest(d, d->all.files[i].file);
 	d->snapshot = snapshots_find(&d->all, name);
 	if (!d->snapshot)
 		return snapshot_fail_missing(d->real, name, &d->all);
