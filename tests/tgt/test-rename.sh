@@ -182,6 +182,20 @@ test_fleet_conf_must_have_the_new_name_alone() {
 	find "$store" | sort | diff "$scratch/before" -
 }
 
+# With `reset = boot' the disk of the last session is not what NEW gets: watch
+# has noted the session of the earlier name.
+test_client_with_reset_boot_gets_a_fresh_disk_with_the_rename() {
+	start_fleet
+	sed -i 's/^master = .*/&\nreset = boot/' "$scratch/fleet.conf"
+	expect 0 glue rename pc1 pc2
+	did '^clients/pc1.vhdx is clients/pc2.vhdx now$'
+	did '^pc2: image: clients/pc2.vhdx is fresh; the old one is '
+	disk_has pc2 kept
+	glue generate | cmp - "$scratch/targets.conf"
+	[ ! -e "$scratch/targets.conf.resets" ] ||
+		fail "expected no record, found: $(cat "$scratch/targets.conf.resets")"
+}
+
 # kill_at CALL: ends rename, or the program that it runs, at calls of that kind,
 # and runs it again.
 kill_at() {

@@ -117,6 +117,9 @@ int command_rename(const struct command_line *line)
 		return EXIT_SKIPPED;
 	}
 	strings_add(&reconcile.arena, &reconcile.options.reset, new);
+	/* All its disks with `reset = boot', too. */
+	if (client_resets_at_boot(fleet_client(&fleet, new)))
+		strings_add(&reconcile.arena, &reconcile.options.boot, new);
 	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
 	if (code == CLI_DONE)
 		advise(fleet_client(&fleet, new));

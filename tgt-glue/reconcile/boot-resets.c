@@ -60,7 +60,7 @@ bool boot_resets_concern(const struct clients *clients,
 	for (size_t i = 0; i < client->n_disks; i++)
 		if (client->disks[i].reset_boot &&
 		    plan_resets(options, &client->disks[i]))
-			return !clients_get_other_disks(clients);
+			return !clients->which;
 	return false;
 }
 

@@ -13,7 +13,11 @@
  *   4. `vhdfs-img rename' gives the image of OLD, its snapshots and its old
  *      images their new names; it finishes or undoes itself after a crash
  *   5. the same for each data disk
- *   6. the target of NEW is created                        (execute.c)
+ *   6. disks with `reset = boot' are reset            (image-restore.c)
+ *   7. the target of NEW is created                        (execute.c)
+ *
+ * From before 2 until after 6, a NEW with `reset = boot' is recorded as one
+ * that is not admitted (boot-resets.h).
  *
  * After 4, another run finds no image of OLD in the clients' directory, and
  * continues with 5.

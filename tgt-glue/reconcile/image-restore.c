@@ -347,11 +347,25 @@ static int bring_back(struct clients *clients, const struct disk *disk,
 	return 0;
 }
 
+/* The next user of a disk with `reset = boot' must not get what the last one
+ * left under the earlier name: the ends of its sessions are noted there. */
+static int rename_client(struct clients *clients, const struct client *client,
+			 struct messages *messages)
+{
+	int r = client_rename_run(clients, client);
+
+	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
+		if (client->disks[i].reset_boot)
+			r = image_reset_run(clients, &client->disks[i],
+					    messages);
+	return r;
+}
+
 int image_replace_run(struct clients *clients, const struct disk *disk,
 		      struct messages *messages)
 {
 	if (clients->from)
-		return client_rename_run(clients, disk->client);
+		return rename_client(clients, disk->client, messages);
 	return clients->which ? bring_back(clients, disk, messages)
 			      : image_reset_run(clients, disk, messages);
 }

@@ -42,8 +42,9 @@ void shard_resets_check(struct shard_pass *pass)
 
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
 		if (w->reset &&
-		    !boot_resets_concern(pass->clients, plan->options,
-					 w->client) &&
+		    (pass->clients->from ||
+		     !boot_resets_concern(pass->clients, plan->options,
+					  w->client)) &&
 		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
 		     check_images(pass, w->client, pid) < 0))
 			work_stop(plan, w,
