@@ -152,6 +152,43 @@ test_client_that_returns_to_fleet_conf_is_reset() {
 	is_as_wanted
 }
 
+# Its session may have ended while fleet.conf did not name it.
+test_client_that_was_removed_and_returns_is_reset() {
+	start_fleet
+	cp "$scratch/fleet.conf" "$scratch/fleet.saved"
+	write_fleet pc1 pc3 </dev/null
+	expect 0 glue apply
+	cp "$scratch/fleet.saved" "$scratch/fleet.conf"
+	expect 0 glue apply
+	did '^pc2: image: clients/pc2.vhdx is fresh; the old one is '
+	is_as_wanted
+	disk_has pc1 old
+}
+
+test_client_that_returns_without_tgtd_is_in_no_targets_file_until_reset() {
+	start_fleet
+	cp "$scratch/fleet.conf" "$scratch/fleet.saved"
+	write_fleet pc1 pc3 </dev/null
+	expect 0 glue apply
+	end_tgtd
+	cp "$scratch/fleet.saved" "$scratch/fleet.conf"
+	expect 1 glue apply
+	! grep -q ":pc2>" "$scratch/targets.conf" ||
+		fail "expected pc2 in no targets-file"
+	start_tgtd
+	expect 0 glue apply
+	is_as_wanted
+}
+
+# Its session may go on: the targets-file has it.
+test_client_keeps_its_disk_when_tgtd_has_lost_its_targets() {
+	start_fleet
+	end_tgtd
+	start_tgtd
+	expect 0 glue apply
+	disk_has pc2 old
+}
+
 test_client_that_is_not_admitted_is_not_renamed() {
 	start_fleet
 	break_reset

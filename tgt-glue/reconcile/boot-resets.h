@@ -7,6 +7,11 @@
  * targets-file, until a reset of it has succeeded: the next person must not get
  * the last one's session.  Each pass of all clients tries again.
  *
+ * So is a client whose target is to be made anew, that no targets-file names,
+ * and whose disk was used: it was removed from fleet.conf, and the end of its
+ * session was noted under no client.  After a start of tgtd, the targets-file
+ * names the client, and its session may go on.
+ *
  * ORDER.  The record, TARGETS-FILE.resets beside the file of shard 0, names the
  * client before its target is touched (shard-pass.c, between 1 and 2), and no
  * longer after its image is fresh and its target is created.  A client that is
@@ -23,8 +28,8 @@
 int boot_resets_load(const struct fleet *fleet, struct arena *arena,
 		     struct strings *ret);
 
-/* Loads the record into the pass, and adds its clients to those that a pass of
- * all clients resets. */
+/* Loads the record into the pass, adds the clients whose target is new, and
+ * adds all to those that a pass of all clients resets. */
 int boot_resets_add(struct reconcile *reconcile);
 
 /* True if a disk with `reset = boot' is reset: if that fails, the client is
