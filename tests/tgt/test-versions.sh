@@ -122,7 +122,7 @@ test_client_with_data_stays_by_default() {
 	write_disk clients/pc2.vhdx mine
 	produce 2
 	expect 0 glue apply
-	said '2 clients stay on another version of masters/win11.vhdx .update = keep.; `tgt-glue reset CLIENT'
+	said '2 clients stay on another version of masters/win11.vhdx .update = keep, or restored.; `tgt-glue reset CLIENT'
 	[ ! -s "$scratch/stdout" ] ||
 		fail "expected no change, found: $(cat "$scratch/stdout")"
 	is_on pc1 1
@@ -173,6 +173,49 @@ test_client_with_update_reset_goes_over_and_keeps_its_old_image() {
 	cp "$scratch"/store/clients/.pc1.vhdx.* "$scratch/store/clients/old.vhdx"
 	wait_until 5 test -s "$scratch/mnt/clients/old.vhdx.raw"
 	equal "the old disk" mine "$(disk clients/old.vhdx)"
+}
+
+# restore_old CLIENT: brings its old image back.
+restore_old() {
+	expect 0 glue restore "$1" "$(glue disks --json "$1" |
+		jq -r '.[] | select(.kind == "put-aside").which')"
+}
+
+test_restored_disk_stays_with_update_reset_until_a_reset() {
+	requires jq
+	start_versions pc2 <<-END
+		[client pc1]
+		update = reset
+	END
+	write_disk clients/pc1.vhdx mine
+	produce 2
+	expect 0 glue apply
+	is_on pc1 2
+	restore_old pc1
+	expect 0 glue apply
+	said '1 client stays on another version of .* .update = keep, or restored.;'
+	is_on pc1 1
+	equal "the disk" mine "$(disk clients/pc1.vhdx)"
+	expect 0 glue reset pc1
+	is_on pc1 2
+}
+
+test_restore_warns_that_reset_boot_undoes_it() {
+	requires jq
+	start_versions pc2 <<-END
+		[client pc1]
+		reset = boot
+	END
+	write_disk clients/pc1.vhdx mine
+	expect 0 glue reset pc1
+	restore_old pc1
+	said '^tgt-glue: pc1: image: warning: it gets a fresh disk after its next session .reset = boot.;'
+	produce 2
+	expect 0 glue apply
+	is_on pc1 2
+	expect 0 glue restore pc1 "$(glue disks --json pc1 |
+		jq -r '[.[] | select(.kind == "put-aside").which][0]')"
+	said '^tgt-glue: pc1: image: warning: the next pass of apply or watch gives it a fresh disk'
 }
 
 test_client_that_is_logged_in_goes_over_at_its_logout() {
@@ -236,7 +279,7 @@ test_promote_and_back_move_the_clients() {
 	expect 0 glue promote masters/win11 2
 	did '^masters/win11.vhdx: version 2 is in production$'
 	did '^2 clients go over before the next boot'
-	did '^1 client stays on another version .update = keep.; `tgt-glue reset pc1. '
+	did '^1 client stays on another version .update = keep, or restored.; `tgt-glue reset pc1. '
 	equal "links" "win11@2.vhdx none win11@1.vhdx" "$(links | xargs)"
 	expect 0 glue promote masters/win11 2
 	equal "links" "win11@2.vhdx none win11@1.vhdx" "$(links | xargs)"

@@ -65,7 +65,7 @@ static void report(const struct fleet *fleet, const char *family)
 	if (stay.n)
 		print_line(
 			stdout,
-			"%zu client%s stay%s on another version (update = keep); `tgt-glue reset%s' gives a fresh disk of the version that fleet.conf wants",
+			"%zu client%s stay%s on another version (update = keep, or restored); `tgt-glue reset%s' gives a fresh disk of the version that fleet.conf wants",
 			stay.n, plural(stay.n, "", "s"),
 			plural(stay.n, "s", ""), stay_names(&arena, &stay));
 }

@@ -9,6 +9,7 @@
 #include "tgt-glue/config/version-mark.h"
 #include "tgt-glue/config/versions.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/image-restore.h"
 
 /* Was its version published from it, and is an earlier one wanted? */
 static bool is_own_version(struct clients *clients, const struct disk *disk)
@@ -37,7 +38,9 @@ enum follow follow_of(struct clients *clients, const struct client *client)
 	state->only_empty = false;
 	if (disk->reset_boot)
 		return FOLLOWS;
-	if (is_own_version(clients, disk))
+	/* What the administrator brought back stays until the next reset. */
+	if (is_own_version(clients, disk) ||
+	    image_is_restored(clients->fleet, disk))
 		return STAYS;
 	state->only_empty = !disk->update_reset;
 	if (disk->update_reset || client_image_is_empty(clients, disk))
@@ -117,7 +120,7 @@ static void report(struct reconcile *reconcile, const struct staying *staying)
 {
 	messages_print(
 		reconcile->messages,
-		"%zu client%s on another version of %s (update = keep); `tgt-glue reset CLIENT' gives one a fresh disk of the version that fleet.conf wants, `tgt-glue versions %s' names them",
+		"%zu client%s on another version of %s (update = keep, or restored); `tgt-glue reset CLIENT' gives one a fresh disk of the version that fleet.conf wants, `tgt-glue versions %s' names them",
 		staying->n, staying->n == 1 ? " stays" : "s stay",
 		staying->master, staying->master);
 }

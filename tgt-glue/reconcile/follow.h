@@ -7,7 +7,8 @@
  * it is lost: `reset = boot', `update = reset', or an image without data.  Else
  * it STAYS until its administrator resets it.  A client whose disk was
  * published as a version has no data in its image; it stays until that version,
- * or a later one, is wanted.
+ * or a later one, is wanted.  An old image that was restored stays, too, but
+ * for `reset = boot'.
  */
 #ifndef TGT_GLUE_RECONCILE_FOLLOW_H
 #define TGT_GLUE_RECONCILE_FOLLOW_H

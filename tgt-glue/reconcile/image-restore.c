@@ -64,6 +64,14 @@ struct restore {
 	const char *aside; /* path of the image before; null: unknown, none */
 };
 
+bool image_is_restored(const struct fleet *fleet, const struct disk *disk)
+{
+	_cleanup_close_ int fd =
+		root_dir_openat(&fleet->rootdir, disk->child, O_RDONLY);
+
+	return fd >= 0 && fgetxattr(fd, RESTORED, NULL, 0) > 0;
+}
+
 /* Was the client's image the old image WHICH? */
 static bool is_restored(const struct fleet *fleet, const struct disk *disk,
 			const char *which)
@@ -323,6 +331,15 @@ static void report(const struct restore *restore, struct messages *messages)
 	if (state->image == CHILD_OTHER)
 		messages_print(messages, "%s: image: warning: %s",
 			       disk->client->name, state->image_why);
+	if (disk->reset_boot)
+		messages_print(
+			messages,
+			"%s: image: warning: %s (reset = boot); `tgt-glue disks %s' finds this state again",
+			disk->client->name,
+			state->behind
+				? "the next pass of apply or watch gives it a fresh disk, for this one is on another version of its master"
+				: "it gets a fresh disk after its next session",
+			disk->client->name);
 }
 
 static int bring_back(struct clients *clients, const struct disk *disk,
