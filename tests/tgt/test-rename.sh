@@ -196,6 +196,36 @@ test_client_with_reset_boot_gets_a_fresh_disk_with_the_rename() {
 		fail "expected no record, found: $(cat "$scratch/targets.conf.resets")"
 }
 
+# rename_fails: vhdfs-img, which renames images, fails.
+rename_fails() {
+	mkdir "$scratch/bin"
+	printf '#!/bin/sh\necho "vhdfs-img: no room" >&2; exit 1\n' \
+		>"$scratch/bin/vhdfs-img"
+	chmod +x "$scratch/bin/vhdfs-img"
+	PATH=$scratch/bin:$PATH expect 1 glue rename pc1 pc2
+}
+
+test_rename_that_fails_says_why_and_admits_no_client() {
+	start_fleet
+	rename_fails
+	said '^tgt-glue: pc2: rename: .*no room'
+	is_gone pc2 || fail "expected no target of pc2, found: $(shown pc2)"
+	expect 0 glue rename pc1 pc2
+	has_new_name
+}
+
+test_rename_that_fails_keeps_a_client_with_reset_boot_out() {
+	start_fleet
+	sed -i 's/^master = .*/&\nreset = boot/' "$scratch/fleet.conf"
+	rename_fails
+	said '^tgt-glue: pc2: rename: not admitted, .*no room'
+	is_gone pc2 || fail "expected no target of pc2, found: $(shown pc2)"
+	! grep -q ":pc2>" "$scratch/targets.conf" ||
+		fail "expected pc2 in no targets-file"
+	expect 0 glue rename pc1 pc2
+	disk_has pc2 kept
+}
+
 # kill_at CALL: ends rename, or the program that it runs, at calls of that kind,
 # and runs it again.
 kill_at() {

@@ -200,6 +200,9 @@ static void reset_disk(struct plan *plan, struct work *work,
 			plan, work, OUTCOME_FAILED,
 			"not admitted, for its disk is that of its last session (reset = boot): %s",
 			error_text());
+	} else if (plan->clients->from) {
+		/* A fresh disk in the place of its own is not wanted. */
+		work_stop(plan, work, OUTCOME_FAILED, "%s", error_text());
 	} else {
 		work->outcome = OUTCOME_NOT_RESET;
 		work->reason = arena_strdup(&plan->arena, error_text());
@@ -207,7 +210,8 @@ static void reset_disk(struct plan *plan, struct work *work,
 }
 
 /* Between 3 and 4.  A client whose image cannot be reset gets its target with
- * the old image; with `reset = boot' it gets no target. */
+ * the old image; with `reset = boot', or the name of another, it gets no
+ * target. */
 static void reset_images(struct plan *plan, struct work *work)
 {
 	for (size_t i = 0; work->reset && i < work->client->n_disks; i++)

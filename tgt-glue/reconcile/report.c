@@ -92,6 +92,14 @@ static void note_reset(const struct shard_pass *pass, const struct work *w)
 		report_not_reset(pass, w->name, w->reason);
 }
 
+static const char *what_failed(const struct clients *clients,
+			       const struct work *work)
+{
+	if (!work->reset || !clients_get_other_disks(clients))
+		return "target";
+	return clients->from ? "rename" : "restore";
+}
+
 void report_works(const struct shard_pass *pass)
 {
 	static const char *const done[] = {
@@ -114,10 +122,7 @@ void report_works(const struct shard_pass *pass)
 		case OUTCOME_FAILED:
 			all->failed = true;
 			if (messages_print(all->messages, "%s: %s: %s", w->name,
-					   w->reset && clients_get_other_disks(
-							       &all->clients)
-						   ? "restore"
-						   : "target",
+					   what_failed(&all->clients, w),
 					   w->reason))
 				note_reset(pass, w);
 			break;
