@@ -226,6 +226,16 @@ test_rename_that_fails_keeps_a_client_with_reset_boot_out() {
 	disk_has pc2 kept
 }
 
+test_names_of_no_client_are_refused() {
+	start_fleet
+	find "$store" | sort >"$scratch/before"
+	expect 1 glue rename ../clients/pc1 pc2
+	said "^tgt-glue: rename: expected .*, found '../clients/pc1'$"
+	expect 1 glue rename pc2 pc2
+	said '^tgt-glue: rename: expected two names, .*, found pc2 twice$'
+	find "$store" | sort | diff "$scratch/before" -
+}
+
 # kill_at CALL: ends rename, or the program that it runs, at calls of that kind,
 # and runs it again.
 kill_at() {

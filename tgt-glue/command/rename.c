@@ -5,13 +5,31 @@
 #include "tgt-glue/command/command.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "tgt-glue/config/values.h"
 #include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/client-rename.h"
 #include "tgt-glue/reconcile/reconcile.h"
+
+/* Are these the names of two clients? */
+static bool are_names(const char *old, const char *new)
+{
+	const char *expected = value_check(&value_name, old);
+
+	if (expected)
+		print_line(stderr, "tgt-glue: rename: expected %s, found '%s'",
+			   expected, old);
+	else if (!strcmp(old, new))
+		print_line(
+			stderr,
+			"tgt-glue: rename: expected two names, the earlier one and that of fleet.conf now, found %s twice",
+			old);
+	return !expected && strcmp(old, new) != 0;
+}
 
 /* fleet.conf must name NEW in the place of OLD. */
 static bool is_configured(const struct command_line *line, struct fleet *fleet)
@@ -95,7 +113,7 @@ int command_rename(const struct command_line *line)
 {
 	const char *old = line->clients[0], *new = line->clients[1];
 	_cleanup_close_ int lock = -1;
-	_cleanup_(fleet_fini) struct fleet fleet;
+	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 	_cleanup_(messages_fini) struct messages messages = { 0 };
 	_cleanup_(reconcile_fini) struct reconcile reconcile = {
 		.fleet = &fleet, .messages = &messages, .clients.from = old
@@ -103,6 +121,8 @@ int command_rename(const struct command_line *line)
 	const char *initiators;
 	int code;
 
+	if (!are_names(old, new))
+		return CLI_FAILED;
 	lock = command_load_locked(line, &fleet);
 	if (lock < 0 || !is_configured(line, &fleet))
 		return CLI_FAILED;
