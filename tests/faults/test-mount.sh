@@ -260,7 +260,7 @@ full_for_a_while() {
 }
 
 test_writes_succeed_when_a_full_disk_has_space_again() {
-	full_for_a_while full ENOSPC
+	full_for_a_while space ENOSPC
 }
 
 test_writes_succeed_when_a_quota_has_space_again() {

@@ -81,25 +81,27 @@ static char *describe_image(const struct io *io, const char *file)
 	return image && snapshot_is_marked(io->fd, image) ? steal(image) : NULL;
 }
 
-static struct snapshot_file describe(struct image *img, const char *file)
+/* 0, or -errno with a message: its parent is unknown, and *ret is not set. */
+static int describe(struct image *img, const char *file,
+		    struct snapshot_file *ret)
 {
-	struct snapshot_file all = {
+	struct parent_ref ref = { 0 };
+	int r = img->type == IMAGE_DIFFERENCING ? image_parent(img, &ref) : 0;
+
+	if (r < 0)
+		return r;
+	*ret = (struct snapshot_file){
 		.id = img->id,
 		.inode = { img->io->dev, img->io->ino },
 		.origin = read_origin(img->io),
 		.snapshot_of = describe_image(img->io, file),
+		.parents = { ref.id, ref.id2 },
+		.parent_mtime = ref.mtime,
+		.parent = ref.relative ? steal(ref.relative)
+				       : steal(ref.basename),
 	};
-	struct parent_ref ref = { 0 };
-
-	if (img->type == IMAGE_DIFFERENCING && image_parent(img, &ref) == 0) {
-		all.parents[0] = ref.id;
-		all.parents[1] = ref.id2;
-		all.parent_mtime = ref.mtime;
-		all.parent = ref.relative ? steal(ref.relative)
-					  : steal(ref.basename);
-	}
 	parent_ref_fini(&ref);
-	return all;
+	return 0;
 }
 
 /* Of an image that cannot be opened: from its headers.  False, and the last
@@ -255,7 +257,11 @@ static int scan_file(struct scan *scan, const char *file)
 		return note_unreadable(scan, file);
 	if (r == 0)
 		return member.broken ? add_file(scan, file, &member) : 0;
-	member = describe(img, file);
+	r = describe(img, file, &member);
+	if (r < 0) {
+		image_close(img);
+		return note_unreadable(scan, file);
+	}
 	r = add_file(scan, file, &member);
 	name = r == 0 ? snapshot_name_within(scan->name, file) : NULL;
 	if (name)
@@ -459,9 +465,10 @@ int snapshots_list_as(const struct root_dir *rootdir, const char *image,
 	if (r == 0)
 		r = fail(-EBADMSG, "%s: expected an image, found none", image);
 	if (r > 0) {
-		scan.image = describe(img, file);
+		r = describe(img, file, &scan.image);
 		image_close(img);
-		r = scan_dir(&scan);
+		if (r == 0)
+			r = scan_dir(&scan);
 	}
 	if (r == 0)
 		derive(&scan);
