@@ -4,18 +4,6 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 
-use_disk() {
-	printf %s "$2" | dd of="$scratch/mnt/clients/$1.vhdx.raw" \
-		bs=512 seek=9 conv=notrunc,fsync,sync status=none
-}
-
-# disk_has CLIENT TEXT: the client's disk, as tgtd exports it, has this text.
-disk_has() {
-	qemu-img dd -O raw if="$(url "$1")" of="$scratch/read" bs=512 skip=9 \
-		count=10 >/dev/null
-	equal "disk of $1" "$2" "$(tr -d '\0' <"$scratch/read")"
-}
-
 # The states of a client's disk, without the date of an old image.
 states() {
 	glue disks --json "$1" | jq -r '[.[] | if .kind == "put-aside"

@@ -64,7 +64,7 @@ static bool is_in_use(const struct reconcile *reconcile,
 	return strings_have(&reconcile->recent, client->iqn);
 }
 
-/* Only a tgtd that answers tells who is logged in. */
+/* Only a tgtd that answers names the logged-in clients. */
 static bool is_answered(const struct reconcile *reconcile,
 			const struct client *client)
 {

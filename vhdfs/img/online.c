@@ -92,8 +92,8 @@ int online_advise(int r)
 	if (r == -EBUSY && strstr(error_text(), "in use by vhdfs ("))
 		error_advise("no mount that this user can ask shows it for "
 			     "writing; where one does, name the image by its "
-			     "path in the store of the mount, as a user who "
-			     "can open the view");
+			     "path in the store of the mount, as a user with "
+			     "access to the view");
 	return r;
 }
 

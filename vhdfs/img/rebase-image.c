@@ -79,8 +79,8 @@ static void time_keep(struct image *img, struct kept_time *ret)
 	ret->fd = fcntl(img->io->fd, F_DUPFD_CLOEXEC, 0);
 }
 
-/* After the image was closed.  Its user may be another than its owner, who
- * alone can set a time: then its children have a warning. */
+/* After the image was closed.  Only its owner can set a time: if another user
+ * runs the command, its children have a warning. */
 static void time_restore(struct kept_time *kept)
 {
 	if (kept->fd < 0)

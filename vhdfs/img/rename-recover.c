@@ -78,18 +78,25 @@ static int check_children(void *ctx, const struct file_id *files, size_t n)
 	return r;
 }
 
+/* check outlives the request. */
+static struct image_rename request_of(struct rename_check *check,
+				      const char *from, const char *to)
+{
+	return (struct image_rename){
+		.rootdir = &check->roots->dirs[0],
+		.real = check->real,
+		.from = from,
+		.to = to,
+		.check = check_children,
+		.ctx = check,
+	};
+}
+
 int rename_recover(const struct image_roots *roots, const char *real,
 		   const char *from, const char *to, bool *ret_done)
 {
 	struct rename_check check = { roots, real };
-	const struct image_rename request = {
-		.rootdir = &roots->dirs[0],
-		.real = real,
-		.from = from,
-		.to = to,
-		.check = check_children,
-		.ctx = &check,
-	};
+	const struct image_rename request = request_of(&check, from, to);
 	int r;
 
 	if (!image_rename_is_pending(request.rootdir, real))
@@ -108,14 +115,7 @@ int rename_with_snapshots(const struct image_roots *roots, const char *real,
 			  const char *from, const char *to)
 {
 	struct rename_check check = { roots, real };
-	const struct image_rename request = {
-		.rootdir = &roots->dirs[0],
-		.real = real,
-		.from = from,
-		.to = to,
-		.check = check_children,
-		.ctx = &check,
-	};
+	const struct image_rename request = request_of(&check, from, to);
 	int r;
 
 	interrupt_block();
