@@ -132,6 +132,31 @@ static void zero_makes_hole_or_keeps_space(void **state)
 	io_close(io);
 }
 
+/* A hole that is made later shows that the file system was not asked again;
+ * data is a correct result for it. */
+static void data_of_a_file_that_is_not_writable_is_asked_for_once(void **state)
+{
+	struct io *io = make_file(state, "f", "");
+	struct io *reader = open_again(state, "f", false);
+	bool is_data = false;
+	uint64_t len;
+	char data[8192];
+
+	memset(data, 'x', sizeof data);
+	assert_ok(io_write(io, data, sizeof data, 0));
+	assert_ok(io_extent(reader, 0, &is_data, &len));
+	assert_true(is_data);
+	assert_int_equal(len, 8192);
+	assert_ok(io_zero(io, 4096, 4096, false));
+	assert_ok(io_extent(reader, 4096, &is_data, &len));
+	assert_true(is_data);
+	assert_int_equal(len, 4096);
+	assert_ok(io_extent(io, 4096, &is_data, &len));
+	assert_false(is_data);
+	io_close(io);
+	io_close(reader);
+}
+
 static void exclusive_lock_excludes_all(void **state)
 {
 	struct io *a = make_file(state, "f", "abc");
@@ -236,6 +261,7 @@ int main(void)
 		TEST(space_tells_what_a_write_finds),
 		TEST(allocated_space_is_no_hole),
 		TEST(zero_makes_hole_or_keeps_space),
+		TEST(data_of_a_file_that_is_not_writable_is_asked_for_once),
 		TEST(exclusive_lock_excludes_all),
 		TEST(shared_locks_exclude_a_writer),
 		TEST(qemu_respects_our_locks),

@@ -176,7 +176,23 @@ int io_reserve(struct io *io, uint64_t off, uint64_t len)
 	return r < 0 ? fail_io(io, r, "allocation", len, off) : 0;
 }
 
-int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)
+/*
+ * Whether off is in the last data that was found.  A hole that another program
+ * makes there, or the two numbers of two findings, only make a hole look like
+ * data, which is a correct result.
+ */
+static bool is_found_data(struct io *io, uint64_t off, uint64_t *ret_len)
+{
+	uint64_t end = atomic_load(&io->data_end);
+
+	if (io->writable || off < atomic_load(&io->data_start) || off >= end)
+		return false;
+	*ret_len = end - off;
+	return true;
+}
+
+static int find_extent(struct io *io, uint64_t off, bool *ret_data,
+		       uint64_t *ret_len)
 {
 	uint64_t size;
 	int r = io->ops->extent ? io->ops->extent(io, off, ret_data, ret_len)
@@ -194,6 +210,22 @@ int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)
 	*ret_data = true;
 	*ret_len = size - off;
 	return 0;
+}
+
+int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len)
+{
+	int r;
+
+	if (is_found_data(io, off, ret_len)) {
+		*ret_data = true;
+		return 0;
+	}
+	r = find_extent(io, off, ret_data, ret_len);
+	if (r == 0 && *ret_data) {
+		atomic_store(&io->data_start, off);
+		atomic_store(&io->data_end, off + *ret_len);
+	}
+	return r;
 }
 
 /* io_space where only data and holes are known. */

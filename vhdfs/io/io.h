@@ -103,6 +103,9 @@ struct io {
 	dev_t dev; /* with ino, the file's identity; 0: none */
 	ino_t ino;
 	atomic_bool sync_failed;
+	/* Of the last data that io_extent found, if the file is not writable:
+	 * where it begins, and its end. */
+	_Atomic uint64_t data_start, data_end;
 	/* The registered file; null before it is locked, and in a process
 	 * without recovery memory (io/recovery.h). */
 	struct recovery_file *recovery;
@@ -145,7 +148,10 @@ int io_zero(struct io *io, uint64_t off, uint64_t len, bool keep);
  * and writes it back; the caller excludes other writes to the range.
  */
 int io_reserve(struct io *io, uint64_t off, uint64_t len);
-/* See io_ops.extent. */
+/*
+ * See io_ops.extent.  Of a file that is not writable, data is asked for once:
+ * to find the end of data, a file system looks at each of its fragments.
+ */
 int io_extent(struct io *io, uint64_t off, bool *ret_data, uint64_t *ret_len);
 /* See io_ops.space.  Without support by the file system data has space, and a
  * hole has none; io_extent tells them apart. */
