@@ -110,7 +110,19 @@ static int compare_piece(const struct comparison *c, uint64_t off, size_t len)
 	return r;
 }
 
-static int compare(const struct comparison *c, uint64_t off, uint64_t end)
+/* The buffers, which most comparisons of equal disks do not need. */
+static int make_buffers(struct comparison *c)
+{
+	if (c->buf_a)
+		return 0;
+	c->buf_a = malloc(2 * PIECE_SIZE);
+	if (!c->buf_a)
+		return fail(-ENOMEM, "out of memory");
+	c->buf_b = c->buf_a + PIECE_SIZE;
+	return 0;
+}
+
+static int compare(struct comparison *c, uint64_t off, uint64_t end)
 {
 	int r = 0;
 
@@ -126,8 +138,10 @@ static int compare(const struct comparison *c, uint64_t off, uint64_t end)
 			return r;
 		next = off + a.len;
 		/* Rounded up, so that small extents are read together. */
-		if (!equal)
+		if (!equal) {
 			next = min_u64(end, round_up(next, PIECE_SIZE));
+			r = make_buffers(c);
+		}
 		for (; r == 0 && !equal && off < next;) {
 			size_t n = min_u64(next - off,
 					   PIECE_SIZE - off % PIECE_SIZE);
@@ -143,18 +157,15 @@ static int compare(const struct comparison *c, uint64_t off, uint64_t end)
 int chain_differences(struct chain *a, struct chain *b, uint64_t off,
 		      uint64_t end, difference_each *each, void *arg)
 {
-	_cleanup_free_ uint8_t *buf = malloc(2 * PIECE_SIZE);
 	struct comparison c = { .a = a,
 				.b = b,
-				.buf_a = buf,
-				.buf_b = buf + PIECE_SIZE,
 				.sector_size =
 					max_u64(chain_leaf(a)->sector_size,
 						chain_leaf(b)->sector_size),
 				.each = each,
 				.arg = arg };
+	int r = compare(&c, off, end);
 
-	if (!buf)
-		return fail(-ENOMEM, "out of memory");
-	return compare(&c, off, end);
+	free(c.buf_a);
+	return r;
 }
