@@ -9,6 +9,16 @@ refused() {
 	expect_error 1 "^$scratch/fleet.conf:[0-9]+: $1" glue check
 }
 
+# line_of TEXT [NTH]: prints the number of the first, or NTH, line of fleet.conf
+# that is this text.
+line_of() {
+	local line
+
+	line=$(grep -Fxn -e "$1" "$scratch/fleet.conf" | sed -n "${2:-1}s/:.*//p")
+	[ -n "$line" ] || fail "expected a line '$1' in fleet.conf"
+	echo "$line"
+}
+
 # block CLIENT: prints its target in the targets-file.
 block() {
 	glue generate | sed -n "/^<target $iqn_prefix:$1>/,/^<.target>/p"
@@ -111,13 +121,13 @@ test_mistakes_of_groups_are_named() {
 		match = x
 	END
 	expect 1 glue check
-	said 'fleet.conf:11: \[group NAME\]: expected a name .*, found .a b.$'
-	said 'fleet.conf:12: \[group none\]: expected its clients, found none; add .match = '
-	said "fleet.conf:15: match: expected names of clients, .*, found 'pc/1'$"
-	said 'fleet.conf:17: mac: expected in \[client NAME\], found in \[group room\]'
-	said "fleet.conf:18: expected a client's key"
-	said "fleet.conf:19: keep: expected .*, found 'many'"
-	said 'fleet.conf:20: \[group room\]: expected once, found again; first on line 14$'
+	said "fleet.conf:$(line_of '[group a b]'): \[group NAME\]: expected a name .*, found .a b.$"
+	said "fleet.conf:$(line_of '[group none]'): \[group none\]: expected its clients, found none; add .match = "
+	said "fleet.conf:$(line_of 'match = pc/1'): match: expected names of clients, .*, found 'pc/1'$"
+	said "fleet.conf:$(line_of 'mac = 52:54:00:00:00:01'): mac: expected in \[client NAME\], found in \[group room\]"
+	said "fleet.conf:$(line_of 'colour = red'): expected a client's key"
+	said "fleet.conf:$(line_of 'keep = many'): keep: expected .*, found 'many'"
+	said "fleet.conf:$(line_of '[group room]' 2): \[group room\]: expected once, found again; first on line $(line_of '[group room]')$"
 	equal "mistakes" 7 "$(wc -l <"$scratch/stderr")"
 }
 
@@ -140,7 +150,7 @@ explained() {
 }
 
 test_explain_says_where_each_value_comes_from() {
-	local conf=$scratch/fleet.conf
+	local conf=$scratch/fleet.conf machine
 
 	name_store
 	write_fleet <<-END
@@ -164,26 +174,27 @@ test_explain_says_where_each_value_comes_from() {
 	printf '[group first]\nmatch = pc1\nthin = yes\nsecret-file = x\n' \
 		>"$scratch/more.conf"
 	expect 0 glue check --explain pc1
-	did "^client pc1 \($conf:20\), then \[group last\], \[group first\], \[defaults\]$"
-	explained master masters/win11 "$conf:9 \[defaults\]"
-	explained address 10.0.0.1 "$conf:13 \[group last\]"
-	explained address 10.0.0.2 "$conf:14 \[group last\]"
+	machine=$(line_of 'pc1 = 52:54:00:00:00:01')
+	did "^client pc1 \($conf:$machine\), then \[group last\], \[group first\], \[defaults\]$"
+	explained master masters/win11 "$conf:$(line_of 'master = masters/win11') \[defaults\]"
+	explained address 10.0.0.1 "$conf:$(line_of 'address = 10.0.0.1') \[group last\]"
+	explained address 10.0.0.2 "$conf:$(line_of 'address = 10.0.0.2') \[group last\]"
 	explained thin yes "$scratch/more.conf:3 \[group first\]"
-	explained mac 52:54:00:00:00:01 "$conf:20"
-	explained keep 7 "$conf:23"
+	explained mac 52:54:00:00:00:01 "$conf:$machine"
+	explained keep 7 "$conf:$(line_of 'keep = 7')"
 	explained readonly no default
 	explained user pc1 default
 	explained shard 0 default
-	explained secret '\(set\)' "$conf:22"
-	explained mutual-secret '\(set\)' "$conf:16 \[group last\]"
+	explained secret '\(set\)' "$conf:$(line_of 'secret = secretofpc1234')"
+	explained mutual-secret '\(set\)' "$conf:$(line_of 'mutual-secret = serversecret12') \[group last\]"
 	# The client's secret replaces it.
 	explained secret-file '\(not set\)' ''
-	did "^\[group empty\] matches no client  $conf:17$"
+	did "^\[group empty\] matches no client  $conf:$(line_of '[group empty]')$"
 	! grep -Eq 'secretof|serversecret' "$scratch/stdout" ||
 		fail "expected no secret, found: $(cat "$scratch/stdout")"
 	expect 0 glue check --explain other
 	explained keep 1 default
-	explained address 127.0.0.1 "$conf:10 \[defaults\]"
+	explained address 127.0.0.1 "$conf:$(line_of 'address = 127.0.0.1') \[defaults\]"
 	expect_error 1 "client: expected one of fleet.conf, found 'none'" \
 		glue check --explain none
 }
@@ -195,7 +206,7 @@ test_explain_shows_a_client_with_mistakes() {
 	END
 	expect 1 glue check --explain pc1
 	said "fleet.conf:[0-9]+: keep: expected"
-	explained keep '\(invalid\)' "$scratch/fleet.conf:11"
+	explained keep '\(invalid\)' "$scratch/fleet.conf:$(line_of 'keep = many')"
 }
 
 run_tests
