@@ -97,6 +97,83 @@ test_each_client_gets_its_disks() {
 		fail "expected no image of a shared disk"
 }
 
+# All numbers that an initiator names in one byte.
+test_client_has_255_disks() {
+	local i
+
+	start_disk_server
+	write_fleet pc1 </dev/null
+	for ((i = 2; i <= 255; i++)); do
+		sed -i "/^\[defaults\]/a disks = d$i" "$scratch/fleet.conf"
+	done
+	for ((i = 2; i < 255; i++)); do
+		printf '[disk d%d]\nlun = %d\nimage = masters/maps\n' $i $i
+	done >>"$scratch/fleet.conf"
+	printf '[disk d255]\nlun = 255\nsize = 20M\n' >>"$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "LUNs" "$(seq -s ' ' 1 255)" "$(luns pc1)"
+	equal "LUNs of an initiator" 255 \
+		"$(iscsi-ls -s "iscsi://127.0.0.1:$port" | grep -c '^Lun:[1-9]')"
+	write_sector pc1 255
+	equal "disk 255" w "$(sector disks/d255/pc1.vhdx)"
+	expect 0 glue apply
+	equal "output of the second apply" "" "$(cat "$scratch/stdout")"
+	sed -i 's/^lun = 255/lun = 256/' "$scratch/fleet.conf"
+	expect_error 1 "lun: expected a number from 2 to 255, found '256'" \
+		glue check
+}
+
+# url_of_lun LUN: prints the URL of that disk of pc1.
+url_of_lun() {
+	lun=$1
+	url pc1
+	unset lun
+}
+
+test_largest_disk_of_each_format_is_written_at_its_end() {
+	local end ending lun=2
+
+	requires qemu-io
+	start_disk_server
+	write_fleet pc1 <<-END
+		disks = a b
+		[disk a]
+		lun = 2
+		size = 2040G
+		format = vhd
+		[disk b]
+		lun = 3
+		size = 64T
+	END
+	expect 0 glue apply
+	for end in a/pc1.vhd:2:2190433320960 b/pc1.vhdx:3:70368744177664; do
+		IFS=: read -r ending lun end <<<"$end"
+		equal "size" "$end" "$(qemu-img info --output=json -f raw \
+			"$(url_of_lun "$lun")" | jq '."virtual-size"')"
+		qemu-io -f raw -c "write -P 0x77 $((end - 512)) 512" -c flush \
+			"$(url_of_lun "$lun")" >/dev/null
+		equal "last sector" "$(head -c 512 /dev/zero | tr '\0' w)" \
+			"$(dd if="$scratch/mnt/disks/$ending.raw" bs=512 \
+				skip=$((end - 512)) iflag=skip_bytes status=none)"
+	done
+	sed -i 's/^size = 2040G/size = 2041G/; s/pc1/pc2/' "$scratch/fleet.conf"
+	expect 1 glue apply
+	said '^tgt-glue: pc2: disk a: .*2040 GiB'
+}
+
+test_disks_of_several_lines_are_added_up() {
+	start_disk_server
+	disks_of_all 'home'
+	printf '[client pc3]\ndisks = games setup\ndisks = maps\n' \
+		>>"$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "LUNs" "1 2" "$(luns pc1)"
+	equal "LUNs" "1 3 4 5" "$(luns pc3)"
+	printf 'disks = none\n' >>"$scratch/fleet.conf"
+	expect_error 1 "disks: expected disks .*, or none, found 'none'" \
+		glue check
+}
+
 test_disks_of_a_client_replace_those_of_defaults() {
 	start_disk_server
 	disks_of_all 'home games'

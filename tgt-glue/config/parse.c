@@ -82,7 +82,7 @@ static const struct key client_keys[CLIENT_KEYS] = {
 	[CLIENT_BLOCK_SIZE] = TEXT("block-size", &value_block_size, 0),
 	[CLIENT_TID] = NUMBER("tid", PER_CLIENT, 1, TID_MAX),
 	[CLIENT_SHARD] = NUMBER("shard", PER_CLIENT, 0, SHARDS_MAX - 1),
-	[CLIENT_DISKS] = TEXT("disks", &value_disks, 0),
+	[CLIENT_DISKS] = TEXT("disks", &value_disks, LIST),
 };
 
 static const struct key disk_keys[DISK_KEYS] = {

@@ -286,6 +286,18 @@ static void resolve_system_disk(struct resolving *r, struct disk *disk)
 		disk->quota = value_read_size(quota);
 }
 
+/* The values of all lines of `disks'; null: none. */
+static const char *disk_names(const struct resolving *r)
+{
+	const struct strings lines = list_of(r, CLIENT_DISKS);
+	const char *names = lines.n ? lines.v[0] : NULL;
+
+	for (size_t i = 1; i < lines.n; i++)
+		names = arena_printf(&r->fleet->conf.arena, "%s %s", names,
+				     lines.v[i]);
+	return names;
+}
+
 static void resolve_client(struct resolving *r, const struct conf_client *own)
 {
 	struct client *client = r->client;
@@ -298,8 +310,7 @@ static void resolve_client(struct resolving *r, const struct conf_client *own)
 	client->disks = &r->fleet->disks[r->fleet->n_disks];
 	client->n_disks = 1;
 	resolve_system_disk(r, client->disks);
-	r->mistaken = !disks_resolve_client(r->fleet, client,
-					    value_of(r, CLIENT_DISKS),
+	r->mistaken = !disks_resolve_client(r->fleet, client, disk_names(r),
 					    line_of(r, CLIENT_DISKS));
 	resolve_access(r);
 }
