@@ -80,6 +80,84 @@ test_quota_of_a_client_that_is_logged_in_holds_at_once() {
 	end_session
 }
 
+# home_quota: prints the quota of pc1's data disk.
+home_quota() {
+	getfattr --only-values -n user.vhdfs.quota \
+		"$scratch/store/disks/home/pc1.$1" 2>/dev/null || true
+}
+
+# A data disk of its own, of each format, with the lines of standard input.
+write_home() {
+	write_fleet pc1 </dev/null
+	sed -i '/^\[defaults\]/a disks = home games' "$scratch/fleet.conf"
+	printf '[disk home]\nlun = 2\nsize = 20M\n' >>"$scratch/fleet.conf"
+	cat >>"$scratch/fleet.conf"
+	printf '[disk games]\nlun = 3\nmaster = masters/win11\nreset = boot\n' \
+		>>"$scratch/fleet.conf"
+}
+
+test_data_disk_has_a_quota_of_its_own() {
+	requires jq
+	start_server
+	write_home </dev/null
+	expect 0 glue apply
+	write_home <<<'quota = 20G'
+	echo 'quota = 5M' >>"$scratch/fleet.conf"
+	expect 0 glue plan
+	did '^pc1: disk home: quota: set it to 20.0G .now none.$'
+	expect 0 glue apply
+	did '^pc1: disk home: quota: set to 20.0G$'
+	did '^pc1: disk games: quota: set to 5.0M$'
+	equal "quota of home" $((20 << 30)) "$(home_quota vhdx)"
+	equal "quota of the system disk" "" "$(quota_of pc1)"
+	expect 0 glue apply
+	equal "output of the second apply" "" "$(cat "$scratch/stdout")"
+	equal "in JSON" "[$((20 << 30)),$((5 << 20))]" "$(glue status --json |
+		jq -c '[.clients[0].disks[].quota]')"
+	glue status --prometheus |
+		grep -Fx "tgt_glue_client_quota_bytes{client=\"pc1\",disk=\"home\"} $((20 << 30))"
+	dd if=/dev/urandom of="$scratch/mnt/disks/games/pc1.vhdx.raw" bs=64K \
+		count=256 conv=notrunc,fsync status=none || true
+	expect 0 glue status
+	did '^    games .*M'
+	did '^    its image takes [0-9.]+M of its quota of 5.0M$'
+	write_home <<<'quota = no'
+	expect 0 glue apply
+	equal "quota of home" "" "$(home_quota vhdx)"
+}
+
+test_new_data_disk_has_its_quota_before_it_is_used() {
+	start_server
+	write_home <<<'quota = 1'
+	expect 0 glue apply
+	! grep 'quota: set' "$scratch/stdout" ||
+		fail "expected the quota at the creation"
+	expect 1 dd if=/dev/zero of="$scratch/mnt/disks/home/pc1.vhdx.raw" \
+		bs=64K count=8 conv=notrunc,fsync status=none
+}
+
+# The image of an earlier `format'.
+test_data_disk_in_another_format_has_its_quota() {
+	start_server
+	write_home <<<'format = vhd'
+	expect 0 glue apply
+	write_home <<<'quota = 3G'
+	expect 0 glue apply
+	equal "quota" $((3 << 30)) "$(home_quota vhd)"
+}
+
+test_shared_disk_has_no_quota() {
+	name_store
+	write_fleet pc1 <<-END
+		[disk maps]
+		lun = 2
+		image = masters/win11
+		quota = 1G
+	END
+	expect_error 1 'quota: expected none for a disk with image, found one' \
+		glue check
+}
+
 test_invalid_quota_is_refused() {
 	name_store
 	for value in 0 x 5% -1 9999999999T; do

@@ -76,7 +76,7 @@ static json_t *disks_json(const struct status_row *row)
 		json_array_append_new(
 			list,
 			json_pack(
-				"{s:s, s:I, s:s, s:b, s:b, s:s?, s:s, s:s, s:o?, s:s, s:o, s:o, s:o}",
+				"{s:s, s:I, s:s, s:b, s:b, s:s?, s:s, s:s, s:o?, s:s, s:o, s:o, s:o, s:o}",
 				"name", disk->name, "lun",
 				(json_int_t)disk->lun, "kind",
 				kinds[disk->kind], "exported", d->exported,
@@ -86,6 +86,7 @@ static json_t *disks_json(const struct status_row *row)
 				json_text(d->child_why), "view", disk->view,
 				"disk-use",
 				number_or_null(disk->child, d->disk_use),
+				"quota", number_or_null(d->quota, d->quota),
 				"blocks",
 				number_or_null(d->divergence.of,
 					       d->divergence.blocks),

@@ -177,9 +177,12 @@ static void print_data_disks(const struct status_row *row, size_t metric)
 {
 	for (size_t i = 0; i < row->n_disks; i++) {
 		const struct status_disk *d = &row->disks[i];
-		const double sample = metric == DISK_USE
-					      ? (double)d->disk_use
-					      : blocks_ratio(&d->divergence);
+		const double samples[CLIENT_METRICS] = {
+			[DISK_USE] = (double)d->disk_use,
+			[QUOTA] = d->quota ? (double)d->quota : (double)NAN,
+			[BLOCKS] = blocks_ratio(&d->divergence),
+		};
+		const double sample = samples[metric];
 
 		if (isnan(sample) || !d->disk->child)
 			continue;
@@ -204,7 +207,7 @@ static void print_clients(const struct status *s)
 				print_label("", "client", s->rows[i].name);
 				printf("} %.15g\n", sample);
 			}
-			if (m == DISK_USE || m == BLOCKS)
+			if (m == DISK_USE || m == QUOTA || m == BLOCKS)
 				print_data_disks(&s->rows[i], m);
 		}
 	}

@@ -92,6 +92,13 @@ static const char *lun_word(const struct status_row *row,
 	return row->shard->tgtd_error ? "unknown" : "missing";
 }
 
+static void print_quota(uint64_t disk_use, uint64_t quota)
+{
+	if (status_quota_is_short(disk_use, quota))
+		print_note(format_arg("its image takes %s of its quota of %s",
+				      size_text(disk_use), size_text(quota)));
+}
+
 /* Prints a line for each data disk, below its client's. */
 static void print_data_disks(const struct status_row *row)
 {
@@ -109,6 +116,7 @@ static void print_data_disks(const struct status_row *row)
 				   : blocks_text(&d->divergence));
 		if (d->child == CHILD_OTHER)
 			print_note(d->child_why);
+		print_quota(d->disk_use, d->quota);
 	}
 }
 
@@ -185,10 +193,7 @@ static void print_row(const struct status *s, const struct status_row *row)
 	if (row->restart)
 		print_note(
 			"restart it: writes that were reported as done may be lost");
-	if (status_quota_is_short(row))
-		print_note(format_arg("its image takes %s of its quota of %s",
-				      size_text(row->disk_use),
-				      size_text(row->quota)));
+	print_quota(row->disk_use, row->quota);
 	if (row->n_writers > 1)
 		print_note(
 			"several writers: expected one session on a writable disk");

@@ -188,14 +188,21 @@ static const char *difference(struct status *s, const struct status_row *row)
 				    row->target, &row->shard->last, &kind);
 }
 
-/* Bytes that the disk's own image takes. */
-static uint64_t disk_use(const struct status *s, const struct disk *disk)
+/* What the disk's own image takes, and its quota.  False: there is none. */
+static bool read_use(const struct status *s, const struct disk *disk,
+		     struct stat *ret, uint64_t *ret_quota)
 {
-	struct stat st;
+	_cleanup_close_ int fd = disk->child
+					 ? root_dir_openat(&s->fleet.rootdir,
+							   disk->image, O_PATH)
+					 : -1;
 
-	return disk->child && fleet_stat(&s->fleet, disk->image, &st) == 0
-		       ? (uint64_t)st.st_blocks * 512
-		       : 0;
+	*ret_quota = 0;
+	if (fd < 0 || fstat(fd, ret) < 0)
+		return false;
+	if (quota_read(fd, disk->image, ret_quota) < 0)
+		*ret_quota = 0;
+	return true;
 }
 
 static void read_data_disks(struct status *s, struct status_row *row)
@@ -209,6 +216,7 @@ static void read_data_disks(struct status *s, struct status_row *row)
 		const struct disk *disk = &client->disks[i + 1];
 		const struct disk_state *state =
 			clients_disk(&s->clients, disk);
+		struct stat st;
 
 		row->disks[i] = (struct status_disk){
 			.disk = disk,
@@ -216,8 +224,9 @@ static void read_data_disks(struct status *s, struct status_row *row)
 				    tgtd_state_lun(row->target, disk->lun),
 			.child = state->image,
 			.child_why = state->image_why,
-			.disk_use = disk_use(s, disk),
 		};
+		if (read_use(s, disk, &st, &row->disks[i].quota))
+			row->disks[i].disk_use = (uint64_t)st.st_blocks * 512;
 		if (disk->master)
 			row->disks[i].divergence =
 				divergence_of(&s->fleet, disk);
@@ -228,18 +237,14 @@ static void read_data_disks(struct status *s, struct status_row *row)
 static void read_space(struct status *s, struct status_row *row, size_t *hint)
 {
 	const struct disk *disk = row->client->disks;
-	_cleanup_close_ int fd =
-		root_dir_openat(&s->fleet.rootdir, disk->child, O_PATH);
 	struct stat st;
 
 	row->growth = NAN;
-	if (fd < 0 || fstat(fd, &st) < 0)
+	if (!read_use(s, disk, &st, &row->quota))
 		return;
 	row->disk_use = (uint64_t)st.st_blocks * 512;
 	row->growth =
 		samples_growth(&s->samples, disk->child, &st, s->now, hint);
-	if (quota_read(fd, disk->child, &row->quota) < 0)
-		row->quota = 0;
 }
 
 static void read_client(struct status *s, struct status_row *row, size_t *hint)
@@ -349,9 +354,9 @@ const char *status_target_word(const struct status_row *row)
 	return row->difference ? "differs" : "ok";
 }
 
-bool status_quota_is_short(const struct status_row *row)
+bool status_quota_is_short(uint64_t disk_use, uint64_t quota)
 {
-	return row->quota && row->disk_use > row->quota / 10 * 9;
+	return quota && disk_use > quota / 10 * 9;
 }
 
 const char *status_initiators(struct status *s, const struct status_row *row)

@@ -49,6 +49,7 @@ struct status_disk {
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
 	uint64_t disk_use;     /* of the client's own image, bytes */
+	uint64_t quota;        /* of the same, bytes; 0: none */
 	struct divergence divergence;
 };
 
@@ -113,8 +114,9 @@ void status_fini(struct status *s);
 
 /* "ok", "differs", "missing", "extra", "foreign" or "unknown". */
 const char *status_target_word(const struct status_row *row);
-/* Whether the image takes more than nine tenths of its quota. */
-bool status_quota_is_short(const struct status_row *row);
+/* Whether an image that takes so much takes more than nine tenths of its quota
+ * (0: none). */
+bool status_quota_is_short(uint64_t disk_use, uint64_t quota);
 /* "NAME from ADDRESS" of each session, in s->arena. */
 const char *status_initiators(struct status *s, const struct status_row *row);
 /* Whether target and image are as fleet.conf says. */

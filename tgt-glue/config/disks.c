@@ -26,9 +26,9 @@ enum { KINDS = sizeof kind_keys / sizeof *kind_keys };
 #define KEY(name) (1u << DISK_KEY_##name)
 static const unsigned other_keys[KINDS] = {
 	[DISK_CHILD] = KEY(FORMAT) | KEY(BLOCK_SIZE) | KEY(RESET) | KEY(KEEP) |
-		       KEY(WRITE_CACHE) | KEY(THIN),
-	[DISK_OWN] =
-		KEY(FORMAT) | KEY(BLOCK_SIZE) | KEY(WRITE_CACHE) | KEY(THIN),
+		       KEY(QUOTA) | KEY(WRITE_CACHE) | KEY(THIN),
+	[DISK_OWN] = KEY(FORMAT) | KEY(BLOCK_SIZE) | KEY(QUOTA) |
+		     KEY(WRITE_CACHE) | KEY(THIN),
 	[DISK_SHARED] = KEY(FORMAT),
 };
 
@@ -222,6 +222,7 @@ static void resolve_section(struct resolving *r)
 	disk->reset_boot = reset && !strcmp(reset, "boot");
 	disk->keep =
 		value_read_number(value_of(r, DISK_KEY_KEEP), DEFAULT_KEEP);
+	disks_set_quota(disk, value_of(r, DISK_KEY_QUOTA));
 	disk->mistaken = conf->n_mistakes != mistakes;
 }
 
@@ -275,6 +276,13 @@ void disks_set_image(struct fleet *fleet, struct disk *disk,
 	disk->image = current_image(fleet, disk);
 	disk->view = arena_printf(&fleet->conf.arena, "%s/%s.raw", fleet->mount,
 				  disk->image);
+}
+
+void disks_set_quota(struct disk *disk, const char *value)
+{
+	disk->has_quota = value != NULL;
+	disk->quota =
+		value && strcmp(value, "no") != 0 ? value_read_size(value) : 0;
 }
 
 void disks_set_ids(struct fleet *fleet, struct disk *disk, const char *text)

@@ -22,6 +22,8 @@ bool disks_resolve_client(struct fleet *fleet, struct client *client,
  * new one. */
 void disks_set_image(struct fleet *fleet, struct disk *disk,
 		     const struct image_ops *format);
+/* Sets the quota from a value of `quota', or null. */
+void disks_set_quota(struct disk *disk, const char *value);
 /* Sets the SCSI ids.  text: no other disk has it, and it never changes. */
 void disks_set_ids(struct fleet *fleet, struct disk *disk, const char *text);
 

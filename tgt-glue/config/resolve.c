@@ -269,7 +269,6 @@ static void resolve_system_disk(struct resolving *r, struct disk *disk)
 {
 	const char *reset = value_of(r, CLIENT_RESET);
 	const char *update = value_of(r, CLIENT_UPDATE);
-	const char *quota = value_of(r, CLIENT_QUOTA);
 
 	*disk = (struct disk){ .client = r->client, .lun = SYSTEM_LUN };
 	disks_set_ids(r->fleet, disk, r->client->iqn);
@@ -281,9 +280,7 @@ static void resolve_system_disk(struct resolving *r, struct disk *disk)
 	disk->keep_age = value_read_age(value_of(r, CLIENT_KEEP_AGE));
 	disk->reset_boot = reset && !strcmp(reset, "boot");
 	disk->update_reset = update && !strcmp(update, "reset");
-	disk->has_quota = quota != NULL;
-	if (quota && strcmp(quota, "no") != 0)
-		disk->quota = value_read_size(quota);
+	disks_set_quota(disk, value_of(r, CLIENT_QUOTA));
 }
 
 /* The values of all lines of `disks'; null: none. */

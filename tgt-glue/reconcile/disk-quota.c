@@ -31,6 +31,9 @@ static int open_different(const struct fleet *fleet, const struct disk *disk,
 	if (!disk->has_quota)
 		return -ENOENT;
 	fd = root_dir_openat(&fleet->rootdir, disk->child, O_PATH);
+	/* It keeps the image that it has, in the format of an earlier key. */
+	if (fd < 0 && disk->kind == DISK_OWN)
+		fd = root_dir_openat(&fleet->rootdir, disk->image, O_PATH);
 	if (fd < 0)
 		return -ENOENT;
 	*ret_now = quota_of(fd, disk->child);

@@ -14,27 +14,29 @@ static const char *quota_text(uint64_t limit)
 	return limit ? size_text(limit) : "none";
 }
 
-static void print_difference(const struct fleet *fleet, const struct disk *disk)
+static void print_difference(struct reconcile *reconcile,
+			     const struct disk *disk)
 {
 	uint64_t now;
 
-	if (quota_differs(fleet, disk, &now))
+	if (quota_differs(reconcile->fleet, disk, &now))
 		print_line(stdout, "%s: quota: set it to %s (now %s)",
-			   disk->client->name, quota_text(disk->quota),
-			   quota_text(now));
+			   disk_words(&reconcile->arena, disk),
+			   quota_text(disk->quota), quota_text(now));
 }
 
 static void apply_one(struct reconcile *reconcile, const struct disk *disk)
 {
+	const char *words = disk_words(&reconcile->arena, disk);
 	int r = quota_apply(reconcile->fleet, disk);
 
 	if (r > 0)
-		print_line(stdout, "%s: quota: set to %s", disk->client->name,
+		print_line(stdout, "%s: quota: set to %s", words,
 			   quota_text(disk->quota));
 	if (r >= 0)
 		return;
 	reconcile->failed = true;
-	messages_print(reconcile->messages, "%s: quota: %s", disk->client->name,
+	messages_print(reconcile->messages, "%s: quota: %s", words,
 		       error_text());
 }
 
@@ -49,7 +51,7 @@ void quotas_apply(struct reconcile *reconcile)
 		if (options->only && !plan_resets_client(options, disk->client))
 			continue;
 		if (reconcile->dry)
-			print_difference(fleet, disk);
+			print_difference(reconcile, disk);
 		else
 			apply_one(reconcile, disk);
 	}
