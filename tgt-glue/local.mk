@@ -153,6 +153,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/image-reset.h \
 	tgt-glue/reconcile/image-restore.c \
 	tgt-glue/reconcile/image-restore.h \
+	tgt-glue/reconcile/image-use.c \
+	tgt-glue/reconcile/image-use.h \
 	tgt-glue/reconcile/kept-image.c \
 	tgt-glue/reconcile/kept-image.h \
 	tgt-glue/reconcile/last-applied.c \

@@ -381,6 +381,55 @@ test_watch_takes_samples() {
 	wait "$watch_pid"
 }
 
+# of_kind KIND: prints the space that these images take.
+of_kind() {
+	glue status --json | jq ".images[\"$1\"]"
+}
+
+# size_of FILE...: prints the space that they take.
+size_of() {
+	stat -c %b "$@" | awk '{ n += $1 } END { print n * 512 }'
+}
+
+test_space_of_all_images_is_counted() {
+	local store=$scratch/store clients=$scratch/store/clients
+	local n='[0-9.]*[KM]'
+
+	apply_fleet pc1 pc2 pc9
+	use_disk pc1 monday
+	expect 0 glue snapshot monday pc1
+	use_disk pc1 kept
+	expect 0 glue keep pc1
+	use_disk pc1 old
+	expect 0 glue reset pc1
+	write_fleet pc1 pc2 </dev/null
+	expect 0 glue apply
+	cp "$store/masters/win11.vhdx" "$store/masters/win11@2.vhdx"
+	vhdfs-img create --size 1M "$clients/pc2.vhd"
+	equal "present" "$(size_of "$clients"/pc[12].vhdx)" "$(of_kind present)"
+	equal "put aside" "$(size_of "$clients"/.pc1.vhdx.*Z)" \
+		"$(of_kind put-aside)"
+	equal "kept" "$(size_of "$clients"/pc1@kept-1.vhdx)" "$(of_kind kept)"
+	equal "snapshots" "$(size_of "$clients"/pc1@monday.vhdx)" \
+		"$(of_kind snapshots)"
+	equal "unused" "$(size_of "$clients"/pc2.vhd)" "$(of_kind unused)"
+	equal "masters" "$(size_of "$store"/masters/win11*.vhdx)" \
+		"$(of_kind masters)"
+	equal "orphans" "1 $(size_of "$clients"/pc9.vhdx)" \
+		"$(glue status --json | jq -r '.orphans | "\(.images) \(.size)"')"
+	glue status --prometheus >"$scratch/metrics"
+	has_line "^tgt_glue_images_bytes{kind=\"kept\"} $(of_kind kept)\$" \
+		"$scratch/metrics"
+	has_line '^tgt_glue_orphan_images 1$' "$scratch/metrics"
+	has_line "^tgt_glue_orphan_images_bytes $(size_of "$clients"/pc9.vhdx)\$" \
+		"$scratch/metrics"
+	expect 0 glue status
+	shows '^2 clients, 0 logged in; images take [0-9.]+[KM], .* are free$'
+	tr -s '\n ' ' ' <"$scratch/stdout" >"$scratch/line"
+	has_line "free disks of the clients $n, put aside $n, kept $n, snapshots $n, not in use $n, masters $n 1 image belongs" \
+		"$scratch/line"
+}
+
 test_quota_is_shown() {
 	apply_fleet pc1
 	fill_disk

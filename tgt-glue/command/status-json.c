@@ -168,6 +168,16 @@ static json_t *shards_json(const struct status *s)
 	return list;
 }
 
+static json_t *use_json(const struct image_use *use)
+{
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < USE_KINDS; i++)
+		json_object_set_new(all, image_use_names[i],
+				    json_integer((json_int_t)use->v[i]));
+	return all;
+}
+
 json_t *status_json(const struct status *s)
 {
 	json_t *clients = json_array(), *extra = json_array();
@@ -185,15 +195,16 @@ json_t *status_json(const struct status *s)
 					      json_text(row->target->name));
 	}
 	return json_pack(
-		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}",
+		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}",
 		"store", s->fleet.store, "mount", s->fleet.mount, "tgtd",
 		s->tgtd_error == NULL, "mistaken", s->mistaken, "agrees",
 		status_agrees(s), "size", (json_int_t)s->space.size, "free",
 		(json_int_t)s->space.free, "min-free",
 		(json_int_t)s->space.min_free, "days-until-full",
-		days_or_null(s->days_until_full), "shards", shards_json(s),
-		"clients", clients, "extra", extra, "foreign", foreign,
-		"orphans", "images", (json_int_t)s->orphans.n, "size",
+		days_or_null(s->days_until_full), "images",
+		use_json(&s->orphans.use), "shards", shards_json(s), "clients",
+		clients, "extra", extra, "foreign", foreign, "orphans",
+		"images", (json_int_t)s->orphans.n, "size",
 		(json_int_t)s->orphans.size);
 }
 

@@ -137,6 +137,21 @@ static void print_gauge(const char *name, const char *help, double value)
 	printf("tgt_glue_%s %.15g\n", name, value);
 }
 
+/* The space of all images, by what they are, and of those of no client. */
+static void print_images(const struct status *s)
+{
+	print_head("images_bytes", "gauge",
+		   "Space that the fleet's images take on disk.");
+	for (size_t i = 0; i < USE_KINDS; i++)
+		printf("tgt_glue_images_bytes{kind=\"%s\"} %" PRIu64 "\n",
+		       image_use_names[i], s->orphans.use.v[i]);
+	print_gauge("orphan_images", "Images that belong to no client.",
+		    (double)s->orphans.n);
+	print_gauge("orphan_images_bytes",
+		    "Space that images of no client take on disk.",
+		    (double)s->orphans.size);
+}
+
 static void print_masters(const struct status *s)
 {
 	print_head("client_info", "gauge", "The client's target and master.");
@@ -274,6 +289,7 @@ void status_print_prometheus(const struct status *s)
 	print_gauge("foreign_targets",
 		    "Targets of other programs that export a client's disk.",
 		    count_targets(s, true));
+	print_images(s);
 	print_shards(s);
 	print_masters(s);
 	print_clients(s);

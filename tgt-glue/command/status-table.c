@@ -284,22 +284,43 @@ static void print_behind(const struct status *s)
 		       n, n == 1 ? " is" : "s are");
 }
 
+/* What the images are, below their sum. */
+static void print_use(const struct image_use *use)
+{
+	static const char *const words[USE_KINDS] = {
+		[USE_PRESENT] = "disks of the clients",
+		[USE_OLD] = "put aside",
+		[USE_KEPT] = "kept",
+		[USE_SNAPSHOTS] = "snapshots",
+		[USE_UNUSED] = "not in use",
+		[USE_MASTERS] = "masters",
+	};
+	char text[200] = "";
+
+	for (size_t i = 0; i < USE_KINDS; i++) {
+		const size_t n = strlen(text);
+
+		if (use->v[i])
+			snprintf(text + n, sizeof text - n, "%s%s %s",
+				 n ? ", " : "", words[i], size_text(use->v[i]));
+	}
+	if (*text)
+		print_note(text);
+}
+
 static void print_sum(const struct status *s)
 {
 	size_t logged_in = 0, wrong = 0;
-	uint64_t use = 0;
 
 	for (size_t i = 0; i < s->n; i++) {
-		use += s->rows[i].disk_use;
-		for (size_t k = 0; k < s->rows[i].n_disks; k++)
-			use += s->rows[i].disks[k].disk_use;
 		logged_in += s->rows[i].n_sessions > 0;
 		wrong += !status_row_agrees(&s->rows[i]);
 	}
 	printf("%zu client%s, %zu logged in; images take %s, %s of %s are free\n",
 	       s->fleet.n, s->fleet.n == 1 ? "" : "s", logged_in,
-	       size_text(use), size_text(s->space.free),
-	       size_text(s->space.size));
+	       size_text(image_use_sum(&s->orphans.use)),
+	       size_text(s->space.free), size_text(s->space.size));
+	print_use(&s->orphans.use);
 	if (s->orphans.n)
 		printf("%zu image%s to no client, %s; `tgt-glue orphans' lists them\n",
 		       s->orphans.n,

@@ -401,9 +401,11 @@ void status_read(struct status *s)
 	read_shards(s);
 	/* A failure means that it is unknown. */
 	(void)boot_resets_load(&s->fleet, &s->arena, &s->due);
+	(void)orphans_read(&s->arena, &s->fleet, &s->orphans);
+	image_use_add_masters(&s->orphans.use, &s->fleet);
 	/* The fleet that was applied last may lack clients. */
-	if (!s->mistaken)
-		(void)orphans_read(&s->arena, &s->fleet, &s->orphans);
+	if (s->mistaken)
+		s->orphans.n = s->orphans.size = 0;
 	free_space_read(&s->fleet, &s->space);
 	/* A failure means that no pace is known. */
 	(void)samples_load(&s->fleet, &s->samples);

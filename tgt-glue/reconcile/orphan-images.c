@@ -20,6 +20,7 @@
 #include "base/error.h"
 #include "format/registry.h"
 #include "io/io-file.h"
+#include "store/image-names.h"
 #include "store/put-aside.h"
 #include "tgt-glue/config/children.h"
 #include "tgt-glue/config/values.h"
@@ -83,28 +84,43 @@ static bool is_shared(const struct fleet *fleet, const char *path)
 	return false;
 }
 
-static void add_file(const struct reading *reading, const char *dir,
-		     const char *file)
+static void add_orphan(const struct reading *reading, struct orphan orphan,
+		       const char *ending)
 {
 	struct orphans *orphans = reading->orphans;
-	const char *ending = NULL;
-	struct orphan orphan = { .client = name_of_client(reading->arena, file,
-							  &ending) };
-	struct stat st;
+	const char *file = name_last(orphan.path);
 
-	if (!orphan.client || fleet_client(reading->fleet, orphan.client))
-		return;
-	orphan.path = arena_printf(reading->arena, "%s/%s", dir, file);
-	if (fleet_stat(reading->fleet, orphan.path, &st) < 0 ||
-	    !S_ISREG(st.st_mode) || is_shared(reading->fleet, orphan.path))
-		return;
-	orphan.image = arena_printf(reading->arena, "%s/%s%s", dir,
+	orphan.image = arena_printf(reading->arena, "%.*s%s%s",
+				    (int)(file - orphan.path), orphan.path,
 				    orphan.client, ending);
-	orphan.size = (uint64_t)st.st_blocks * 512;
 	orphans->v = arena_grow(reading->arena, orphans->v, orphans->n,
 				sizeof *orphans->v);
 	orphans->v[orphans->n++] = orphan;
 	orphans->size += orphan.size;
+}
+
+static void add_file(const struct reading *reading, const char *dir,
+		     const char *file)
+{
+	const char *ending = NULL;
+	struct orphan orphan = { .client = name_of_client(reading->arena, file,
+							  &ending) };
+	const struct client *client;
+	struct stat st;
+
+	if (!orphan.client)
+		return;
+	orphan.path = arena_printf(reading->arena, "%s/%s", dir, file);
+	if (fleet_stat(reading->fleet, orphan.path, &st) < 0 ||
+	    !S_ISREG(st.st_mode))
+		return;
+	orphan.size = (uint64_t)st.st_blocks * 512;
+	client = fleet_client(reading->fleet, orphan.client);
+	if (client)
+		image_use_add_client(&reading->orphans->use, client,
+				     orphan.path, orphan.size);
+	else if (!is_shared(reading->fleet, orphan.path))
+		add_orphan(reading, orphan, ending);
 }
 
 /* Calls each for the names in a directory of the store, if it exists. */

@@ -9,6 +9,7 @@
 
 #include "store/store.h"
 #include "tgt-glue/config/fleet.h"
+#include "tgt-glue/reconcile/image-use.h"
 
 struct orphan {
 	const char *path;   /* in the store */
@@ -22,6 +23,8 @@ struct orphans {
 	struct orphan *v; /* by path */
 	size_t n;
 	uint64_t size; /* the sum */
+	/* Of the other images in these directories; of masters nothing. */
+	struct image_use use;
 };
 
 /* Lists them, into arena; opens no image.  0, or -errno with a message. */
