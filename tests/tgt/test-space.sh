@@ -242,6 +242,54 @@ test_missing_command_is_reported() {
 	kill -0 "$watcher" || fail "expected watch to continue"
 }
 
+# The rename of a spare into the directory of the data disk takes no space.
+test_data_disk_is_reset_on_a_full_store() {
+	local i disk=$scratch/mnt/disks/games/pc1.vhdx.raw
+
+	requires_root
+	small_store 96M mkfs.ext4 -F -q -m 0
+	start_server
+	write_fleet pc1 <<-END
+		disks = games
+		[disk games]
+		lun = 2
+		master = masters/win11
+	END
+	expect 0 glue apply
+	printf used | dd of="$disk" bs=512 conv=notrunc,fsync,sync status=none
+	# Another name of a spare keeps its space when the spare is removed.
+	for i in $(spares); do
+		ln "$i" "$scratch/store/$(stat -c %i "$i")"
+	done
+	dd if=/dev/zero of="$scratch/store/filler" bs=4K status=none || true
+	expect 0 glue reset pc1 --disk games
+	[ "$(head -c 512 "$disk" | tr -d '\0')" = "" ] ||
+		fail "expected a fresh disk"
+	[ -e "$scratch/store/$(stat -c %i "$scratch/store/disks/games/pc1.vhdx")" ] ||
+		fail "expected that a spare became the disk"
+	equal "spares" 3 "$(spares | wc -l)"
+	vhdfs-img check "$scratch/store/disks/games/pc1.vhdx" >/dev/null
+}
+
+test_spares_are_large_enough_for_data_disks() {
+	local i
+
+	start_server
+	vhdfs-img create --size 64T "$scratch/store/masters/large.vhdx"
+	write_fleet pc1 pc2 <<-END
+		disks = games
+		[disk games]
+		lun = 2
+		master = masters/large
+	END
+	expect 0 glue apply
+	for i in $(spares); do
+		[ "$(stat -c %s "$i")" -ge \
+			"$(stat -c %s "$scratch/store/disks/games/pc2.vhdx")" ] ||
+			fail "expected room for a disk of games, found: $(ls -l "$i")"
+	done
+}
+
 test_number_of_spares_follows_fleet_conf() {
 	requires_tgtd
 	apply_fleet pc1

@@ -377,11 +377,13 @@ int client_image_ensure(struct clients *clients, const struct disk *disk,
 	struct error why = *error_last();
 	bool made = false;
 
-	if (error_is_no_space(r) && !disk->name)
+	/* A data disk whose directory is on another file system has no use for
+	 * a spare: its rename fails. */
+	if (error_is_no_space(r))
 		for (unsigned i = 0; !made && i < fleet->spares; i++)
-			made = client_image_create(
-				       clients, disk,
-				       spare_name(clients->arena, i)) == 0;
+			made = client_image_create(clients, disk,
+						   spare_path(clients->arena,
+							      disk, i)) == 0;
 	/* On a copy-on-write file system, writing to a spare takes new room;
 	 * removing it frees its own. */
 	if (error_is_no_space(r))

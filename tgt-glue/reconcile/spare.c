@@ -40,28 +40,53 @@ const char *spare_name(struct arena *arena, unsigned i)
 		i);
 }
 
-/* The size of the largest fresh image of any client, in bytes. */
+/* The same disk of the client before, or null.  Most clients have the same
+ * masters and data disks as the client before. */
+static const struct disk *before_of(const struct fleet *fleet,
+				    const struct disk *disk)
+{
+	return disk->client == fleet->clients
+		       ? NULL
+		       : client_disk(disk->client - 1, disk->name);
+}
+
+/* The size of the largest fresh child of any client, in bytes. */
 static uint64_t wanted_size(const struct fleet *fleet)
 {
-	const struct disk *before = NULL;
+	const struct disk *before;
 	uint64_t wanted = 0, size;
 
-	for (size_t i = 0; i < fleet->n; i++) {
-		const struct disk *d = fleet->clients[i].disks;
+	for (size_t i = 0; i < fleet->n_disks; i++) {
+		const struct disk *d = &fleet->disks[i];
 		const struct child_params params = { .block_size =
 							     d->block_size };
 
-		/* Most clients have the previous client's master. */
+		if (!d->master)
+			continue;
+		before = before_of(fleet, d);
 		if (before && d->block_size == before->block_size &&
 		    !strcmp(d->master, before->master))
 			continue;
-		before = d;
 		if (child_size(&fleet->rootdir, d->master, &params, &size) ==
 			    0 &&
 		    size > wanted)
 			wanted = size;
 	}
 	return wanted;
+}
+
+const char *spare_path(struct arena *arena, const struct disk *disk, unsigned i)
+{
+	const char *up = "", *rest = disk->child;
+
+	if (!disk->name)
+		return spare_name(arena, i);
+	while ((rest = strchr(rest, '/'))) {
+		up = arena_printf(arena, "%s../", up);
+		rest++;
+	}
+	return arena_printf(arena, "%s" CLIENTS_DIRECTORY "/%s", up,
+			    spare_name(arena, i));
 }
 
 /* True if the spare is large enough, allocated, and begins with zeros. */

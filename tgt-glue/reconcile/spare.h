@@ -21,6 +21,9 @@ enum { SPARES_MAX = 64 };
 int spare_directory(const struct fleet *fleet);
 /* The name of spare number i, in the directory of the clients' images. */
 const char *spare_name(struct arena *arena, unsigned i);
+/* The same relative to the directory of the disk's image. */
+const char *spare_path(struct arena *arena, const struct disk *disk,
+		       unsigned i);
 /* Removes spare i, to free its space; false if there is none. */
 bool spare_remove(struct arena *arena, const struct fleet *fleet, unsigned i);
 

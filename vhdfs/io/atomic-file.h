@@ -37,9 +37,10 @@ struct atomic_file {
  * path exists (even as a dangling link); -ENOENT if its directory does not.
  *
  * spare: null, or, for a full file system, the name of an existing file in the
- * same directory, which becomes the temporary file.  It is overwritten with
- * zeros in place, which allocates no space, and keeps its size until the caller
- * resizes it.  -ENOENT if spare does not exist.
+ * same directory, or its path from there on the same file system, which becomes
+ * the temporary file.  It is overwritten with zeros in place, which allocates
+ * no space, and keeps its size until the caller resizes it.  -ENOENT if spare
+ * does not exist; on another file system atomic_file_publish fails.
  */
 int atomic_file_create(const char *path, const char *within, const char *spare,
 		       struct atomic_file *ret);

@@ -7,8 +7,8 @@
 
 struct child_params {
 	uint64_t block_size; /* bytes; 0: the default */
-	/* A file in the child's directory whose blocks the child takes over
-	 * (atomic_file_create, spare); null: none. */
+	/* A file whose blocks the child takes over (atomic_file_create, spare);
+	 * null: none. */
 	const char *room;
 };
 
