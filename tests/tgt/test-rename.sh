@@ -166,8 +166,22 @@ test_fleet_conf_must_have_the_new_name_alone() {
 	said '^tgt-glue: rename: .*fleet.conf:10: expected the name pc2, found pc1; write pc2 there'
 	write_fleet pc2 other </dev/null
 	expect 1 glue rename pc7 pc2
-	said '^tgt-glue: pc2: .*expected clients/pc7.vhdx or clients/pc2.vhdx in the store, found neither$'
+	said '^tgt-glue: rename: expected images of pc7 in the store, or an image that was renamed from it, found neither'
 	find "$store" | sort | diff "$scratch/before" -
+}
+
+test_name_that_was_no_client_is_told_from_a_completed_rename() {
+	start_fleet
+	expect 0 glue rename pc1 pc2
+	expect 0 glue rename pc1 pc2
+	expect 1 glue rename pc7 pc2
+	said '^tgt-glue: rename: expected images of pc7 .*nothing is renamed; .tgt-glue orphans.'
+	disk_has pc2 present
+	# A reset has put the renamed image aside.
+	expect 0 glue reset pc2
+	expect 0 glue rename pc1 pc2
+	expect 1 glue rename pc7 pc2
+	disk_has pc2 kept
 }
 
 # With `reset = boot' the disk of the last session is not what NEW gets: watch

@@ -128,6 +128,11 @@ int command_rename(const struct command_line *line)
 		return CLI_FAILED;
 	if (is_due(&reconcile.arena, &fleet, old, new))
 		return CLI_FAILED;
+	if (client_rename_check_earlier(&reconcile.arena, &fleet,
+					fleet_client(&fleet, new), old) < 0) {
+		print_line(stderr, "tgt-glue: rename: %s", error_text());
+		return CLI_FAILED;
+	}
 	initiators = find_initiators(&reconcile.arena, &fleet, old);
 	if (initiators) {
 		print_line(

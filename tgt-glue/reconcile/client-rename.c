@@ -20,7 +20,9 @@
  * that is not admitted (boot-resets.h).
  *
  * After 4, another run finds no image of OLD in the clients' directory, and
- * continues with 5.
+ * continues with 5.  Before 4 the image of OLD is marked with OLD, and after 5
+ * that of NEW: by this mark a rename that was completed is known from one of a
+ * client that never was.
  */
 #include "config.h"
 
@@ -31,6 +33,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -43,7 +46,12 @@
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/image-reset.h"
+#include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/reconcile/orphan-images.h"
+#include "tgt-glue/reconcile/spare.h"
+
+/* The earlier name of the image's client. */
+#define RENAMED "user.tgt-glue.renamed-from"
 
 const char *client_rename_iqn(struct arena *arena, const struct fleet *fleet,
 			      const char *name)
@@ -84,6 +92,81 @@ static bool exists(const struct clients *clients, const char *path)
 static bool is_pending(const struct clients *clients, const char *path)
 {
 	return image_rename_is_pending(&clients->fleet->rootdir, path);
+}
+
+/* Without the mark, another run after 5 says that it finds nothing of OLD. */
+static void mark(const struct clients *clients, const char *path)
+{
+	_cleanup_close_ int fd =
+		root_dir_openat(&clients->fleet->rootdir, path, O_RDONLY);
+
+	if (fd >= 0 && fsetxattr(fd, RENAMED, clients->from,
+				 strlen(clients->from), 0) == 0)
+		(void)fsync(fd);
+}
+
+static bool is_marked(const struct clients *clients, const char *path)
+{
+	_cleanup_close_ int fd =
+		root_dir_openat(&clients->fleet->rootdir, path, O_RDONLY);
+	const size_t n = strlen(clients->from);
+	char text[CLIENT_NAME_MAX + 1];
+
+	return fd >= 0 &&
+	       fgetxattr(fd, RENAMED, text, sizeof text) == (ssize_t)n &&
+	       !memcmp(text, clients->from, n);
+}
+
+/* Was the client renamed?  A reset has put the marked image aside. */
+static bool was_renamed(const struct clients *clients,
+			const struct client *client)
+{
+	_cleanup_close_ int dir = spare_directory(clients->fleet);
+	struct old_images old = { 0 };
+
+	if (is_marked(clients, client->disks->child))
+		return true;
+	if (dir < 0 ||
+	    old_images_read(clients->arena, dir, client->name, &old) < 0)
+		return false;
+	for (size_t i = 0; i < old.n; i++)
+		if (is_marked(clients, arena_printf(clients->arena,
+						    CLIENTS_DIRECTORY "/%s",
+						    old.v[i].name)))
+			return true;
+	return false;
+}
+
+/* Is an image of the earlier name, or a record of its rename, in the store? */
+static int find_earlier(const struct clients *clients,
+			const struct client *client, bool *ret)
+{
+	const char *child = client->disks->child;
+	struct orphans orphans;
+	int r = orphans_read(clients->arena, clients->fleet, &orphans);
+
+	*ret = is_pending(clients, child) ||
+	       is_pending(clients, earlier_path(clients, child));
+	for (size_t i = 0; i < orphans.n; i++)
+		*ret = *ret || !strcmp(orphans.v[i].client, clients->from);
+	return r;
+}
+
+int client_rename_check_earlier(struct arena *arena, const struct fleet *fleet,
+				const struct client *client, const char *from)
+{
+	const struct clients clients = { .fleet = fleet,
+					 .arena = arena,
+					 .from = from };
+	bool found;
+	int r = find_earlier(&clients, client, &found);
+
+	if (r < 0 || found || was_renamed(&clients, client))
+		return r;
+	return fail(
+		-ENOENT,
+		"expected images of %s in the store, or an image that was renamed from it, found neither: nothing is renamed; `tgt-glue orphans' lists names that have images; if it was renamed long ago, nothing is left to do",
+		from);
 }
 
 /* An image that the client has already, under its name now, and that a pass
@@ -240,6 +323,7 @@ int client_rename_run(struct clients *clients, const struct client *client)
 			     is_pending(clients, client->disks->child);
 	int r = 0;
 
+	mark(clients, old);
 	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
 		r = remove_empty(clients, &client->disks[i]);
 	/* It may have its new names, and only its record is left. */
@@ -249,6 +333,7 @@ int client_rename_run(struct clients *clients, const struct client *client)
 		r = rename_images(clients, client);
 	if (r < 0)
 		return r;
+	mark(clients, client->disks->child);
 	clients_disk(clients, client->disks)->view =
 		arena_printf(clients->arena, "%s/%s.raw", clients->fleet->mount,
 			     client->disks->child);

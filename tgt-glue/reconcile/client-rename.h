@@ -14,6 +14,13 @@ const char *client_rename_iqn(struct arena *arena, const struct fleet *fleet,
 			      const char *name);
 
 /*
+ * Checks whether there is something to rename from `from', or the client was
+ * renamed from it.  -ENOENT, with a message: neither; that name may never have
+ * been a client's.
+ */
+int client_rename_check_earlier(struct arena *arena, const struct fleet *fleet,
+				const struct client *client, const char *from);
+/*
  * Checks whether the images of the client can get its name.  -ENOENT: there is
  * no image of either name; -EEXIST: the client has a disk with data already;
  * with a message.
