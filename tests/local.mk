@@ -453,6 +453,7 @@ tgt_tests = \
 	tests/tgt/test-log.sh \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
+	tests/tgt/test-new-clients.sh \
 	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \
 	tests/tgt/test-publish-interrupt.sh \

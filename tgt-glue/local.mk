@@ -161,6 +161,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/last-applied.h \
 	tgt-glue/reconcile/migrate.c \
 	tgt-glue/reconcile/migrate.h \
+	tgt-glue/reconcile/new-clients.c \
+	tgt-glue/reconcile/new-clients.h \
 	tgt-glue/reconcile/old-images.c \
 	tgt-glue/reconcile/old-images.h \
 	tgt-glue/reconcile/orphan-images.c \

@@ -211,6 +211,8 @@ test_changed_number_of_shards_migrates_clients() {
 	is_on 0 pc1 pc3
 	expect 0 glue apply
 	did '^pc3: target: removed \(it moves from shard 0 to 1\)$'
+	! grep 'new, and takes up' "$scratch/stderr" ||
+		fail "expected that pc3 is not new"
 	is_on 0 pc1
 	is_on 1 pc3
 	admits login "$(on_shard 1 url pc3 pc3%secretsecret1@)"

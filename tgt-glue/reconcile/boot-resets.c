@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/client-rename.h"
-#include "tgt-glue/reconcile/targets-conf.h"
+#include "tgt-glue/reconcile/new-clients.h"
 
 #define ENDING ".resets"
 
@@ -78,15 +78,6 @@ static bool are_all_reset(const struct plan_options *options,
 	return true;
 }
 
-static bool has_target(const struct reconcile *reconcile,
-		       const struct client *client)
-{
-	for (size_t i = 0; i < reconcile->n; i++)
-		if (tgtd_state_target(&reconcile->v[i].live, client->iqn))
-			return true;
-	return false;
-}
-
 /* Has a session written to a disk with `reset = boot'?  A rename resets what it
  * brings. */
 static bool has_used_disk(struct clients *clients, const struct client *client)
@@ -104,41 +95,23 @@ static bool has_used_disk(struct clients *clients, const struct client *client)
 	return false;
 }
 
-/* Takes the clients that the targets-file names out of the list. */
-static int remove_listed(const struct shard *shard, struct arena *arena,
-			 struct pairs *clients)
+static bool has_boot_reset(const struct reconcile *reconcile,
+			   const struct client *client)
 {
-	_cleanup_free_ char *text = NULL;
-	struct last_applied written;
-	struct pairs left = { 0 };
-	int r = targets_conf_load(shard, &text, &written);
-
-	for (size_t i = 0; i < clients->n; i++)
-		if (!pairs_get(&written.blocks, clients->v[i].key))
-			pairs_set(arena, &left, clients->v[i].key,
-				  clients->v[i].value);
-	last_applied_fini(&written);
-	*clients = left;
-	return r;
+	(void)reconcile;
+	return client_resets_at_boot(client);
 }
 
-/* Adds the clients whose target is new, with a disk that is not: after a start
- * of tgtd, targets-files name them.  *ret_any: whether there is one. */
+/* Adds the clients whose target is new, with a disk that is not.  *ret_any:
+ * whether there is one. */
 static int add_new_targets(struct reconcile *reconcile, bool *ret_any)
 {
 	const struct fleet *fleet = reconcile->fleet;
 	struct arena *arena = &reconcile->arena;
-	struct pairs new = { 0 }; /* IQN and name */
-	int r = 0;
+	struct pairs new; /* IQN and name */
+	int r = new_clients_find(reconcile, has_boot_reset, &new);
 
 	*ret_any = false;
-	for (size_t i = 0; i < fleet->n; i++)
-		if (client_resets_at_boot(&fleet->clients[i]) &&
-		    !has_target(reconcile, &fleet->clients[i]))
-			pairs_set(arena, &new, fleet->clients[i].iqn,
-				  fleet->clients[i].name);
-	for (size_t i = 0; r == 0 && new.n &&i < fleet->n_shards; i++)
-		r = remove_listed(&fleet->shards[i], arena, &new);
 	for (size_t i = 0; r == 0 && i < new.n; i++) {
 		const char *name = new.v[i].value;
 

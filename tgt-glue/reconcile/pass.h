@@ -37,6 +37,8 @@ struct reconcile {
 	/* Clients that are not admitted until they are reset
 	 * (boot-resets.h). */
 	struct strings due;
+	/* IQNs and names of new clients that take up images (new-clients.h). */
+	struct pairs new_clients;
 	struct clients clients;
 	/* The pass of each shard of the fleet. */
 	struct shard_pass *v;

@@ -17,6 +17,7 @@
  *      it is in no targets-file, unless its own target has its system disk
  *      already; then the data disk alone is in none, unless the target has it;
  *      in none is one whose boot reset is due            (boot-resets.h)
+ *      Images that a new client takes up are named         (new-clients.h)
  *   5. the pass of each shard                (shard-pass.c has the order)
  *   6. quotas are set, missing spares are created, and fleet.conf is kept as it
  *      was read
@@ -46,6 +47,7 @@
 #include "tgt-glue/reconcile/follow.h"
 #include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/migrate.h"
+#include "tgt-glue/reconcile/new-clients.h"
 #include "tgt-glue/reconcile/removals.h"
 #include "tgt-glue/reconcile/shard-pass.h"
 #include "tgt-glue/reconcile/quotas.h"
@@ -322,6 +324,8 @@ int reconcile_run(struct reconcile *reconcile)
 	if (r == 0)
 		r = check_force(reconcile);
 	if (r == 0)
+		r = new_clients_read(reconcile);
+	if (r == 0)
 		r = migrate_all(reconcile);
 	if (r < 0) {
 		messages_print(reconcile->messages, "%s", error_text());
@@ -330,6 +334,7 @@ int reconcile_run(struct reconcile *reconcile)
 	if (!reconcile->options.only)
 		follow_choose(reconcile);
 	block_clients(reconcile);
+	new_clients_report(reconcile);
 	r = run_all(reconcile);
 	follow_continue(reconcile);
 	quotas_apply(reconcile);
