@@ -325,13 +325,32 @@ static int back_up(struct job *job)
 	return r;
 }
 
+/* Where the path in the store leads to: a snapshot is beside its image.  In the
+ * arena; null with a message. */
+static const char *real_path(struct backup *backup, const char *path)
+{
+	const struct root_dir *store = &backup->fleet->rootdir;
+	_cleanup_close_ int fd = root_dir_openat(store, path, O_PATH);
+	_cleanup_free_ char *real =
+		fd < 0 ? NULL : root_dir_real_path(store, fd, path);
+
+	if (!real)
+		fail_errno(fd < 0 ? fd : -ENOMEM, "%s/%s", store->path, path);
+	return real ? arena_strdup(&backup->arena, real) : NULL;
+}
+
 static void back_up_image(struct backup *backup, const struct disk *disk)
 {
-	const char *image = disk->image;
+	const char *image = real_path(backup, disk->image);
 	struct arena *arena = &backup->arena;
 	const struct fleet *fleet = backup->fleet;
 	struct job job = { .backup = backup, .disk = disk, .image = image };
 	int r;
+
+	if (!image) {
+		report(backup, disk_words(arena, disk));
+		return;
+	}
 
 	job.absolute = arena_printf(arena, "%s/%s", fleet->store, image);
 	r = transfer_init(&job.transfer, &fleet->rootdir, &backup->to, arena);
@@ -339,6 +358,8 @@ static void back_up_image(struct backup *backup, const struct disk *disk)
 	job.transfer.replaces = true;
 	if (r == 0)
 		r = back_up(&job);
+	if (r == 0)
+		r = transfer_link(&job.transfer, disk->image);
 	if (r < 0)
 		report(backup, disk_words(arena, disk));
 	else

@@ -136,8 +136,10 @@ static void warn(const struct keeping *k)
 /* 1 and 2 */
 static int keep(const struct keeping *k)
 {
-	int r = k->forget ? 0 : take(k);
+	int r = client_image_check_no_link(k->fleet, k->client->disks->image);
 
+	if (r == 0 && !k->forget)
+		r = take(k);
 	if (r == 0)
 		r = forget_earlier(k);
 	if (r < 0)

@@ -16,6 +16,7 @@
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/family.h"
 #include "tgt-glue/config/values.h"
+#include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/versions/retire.h"
 
 /* The version has the format of the client's image. */
@@ -51,6 +52,8 @@ static const struct client *operands(const struct command_line *line,
 		r = fail(-ENOENT,
 			 "%s: expected the image of the client, found none",
 			 client->disks->image);
+	if (r == 0)
+		r = client_image_check_no_link(fleet, client->disks->image);
 	if (r < 0)
 		command_failed();
 	return r < 0 ? NULL : client;

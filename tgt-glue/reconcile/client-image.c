@@ -347,6 +347,29 @@ int client_image_replace(struct clients *clients, const struct disk *disk)
 	return r;
 }
 
+int client_image_check_no_link(const struct fleet *fleet, const char *path)
+{
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *real = NULL, *from = NULL;
+	struct stat st;
+
+	if (version_stat(&fleet->rootdir, path, O_NOFOLLOW, &st) < 0 ||
+	    !S_ISLNK(st.st_mode))
+		return 0;
+	fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
+	real = fd < 0 ? NULL : root_dir_real_path(&fleet->rootdir, fd, path);
+	from = real ? strdup(shell_path(fleet->store, real)) : NULL;
+	if (!from)
+		return fail(
+			-EPERM,
+			"%s: expected an image, found a symbolic link that leads nowhere",
+			path);
+	return fail(
+		-EPERM,
+		"%s: expected an image, found a symbolic link to %s, which would have to be replaced; shut the client down, put the image in the place of the link (`mv -T %s %s'), and type the command again",
+		path, real, from, shell_path(fleet->store, path));
+}
+
 /* tgtd opens a file for writing if it can: without write permission no request
  * can change it, and the mount locks it as one that is read. */
 int client_image_protect(const struct fleet *fleet, const struct disk *disk,

@@ -32,6 +32,10 @@ int client_image_create(struct clients *clients, const struct disk *disk,
 int client_image_ensure(struct clients *clients, const struct disk *disk,
 			bool *ret_spare);
 
+/* 0; or -EPERM with a message: the path in the store is that of a symbolic
+ * link, which a verb that gives its image another name would replace. */
+int client_image_check_no_link(const struct fleet *fleet, const char *path);
+
 /* Removes the write permission of a shared image; *ret_done: it had it. */
 int client_image_protect(const struct fleet *fleet, const struct disk *disk,
 			 bool *ret_done);

@@ -198,6 +198,13 @@ static bool is_in_the_way(const struct clients *clients,
 
 static int check_disk(struct clients *clients, const struct disk *disk)
 {
+	int r = disk->child ? client_image_check_no_link(
+				      clients->fleet,
+				      earlier_path(clients, disk->child))
+			    : 0;
+
+	if (r < 0)
+		return r;
 	if (!is_in_the_way(clients, disk) || has_no_data(clients, disk))
 		return 0;
 	return fail(

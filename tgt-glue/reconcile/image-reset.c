@@ -131,6 +131,8 @@ int image_reset_check(struct clients *clients, const struct disk *disk,
 	const char *user;
 	struct stat st;
 
+	if (client_image_check_no_link(fleet, disk->image) < 0)
+		return -EPERM;
 	if (fleet_stat(fleet, disk->image, &st) < 0)
 		return 0;
 	for (int i = 0;; i++) {
@@ -431,6 +433,8 @@ int image_reset_run(struct clients *clients, const struct disk *disk,
 		clients->arena, "%.*s",
 		(int)(strrchr(disk->child, '/') - disk->child), disk->child);
 	reset.dir = dir = open_directory(&reset);
+	if (client_image_check_no_link(fleet, disk->image) < 0)
+		return -EPERM;
 	if (r < 0)
 		r = client_image_ensure(clients, disk, &reset.spare);
 	else if ((r = image_reset_check_childless(clients, disk, disk->image,
