@@ -39,6 +39,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/base/utf16.c \
 	vhdfs/base/utf16.h \
 	vhdfs/base/view-request.h \
+	vhdfs/base/worker-deaths.c \
+	vhdfs/base/worker-deaths.h \
 	vhdfs/chain/chain-internal.h \
 	vhdfs/chain/chain-map.c \
 	vhdfs/chain/chain-map.h \

@@ -200,6 +200,16 @@ test_broken_image_is_shown_with_its_error() {
 	equal "lines of log" 3 "$(wc -l <"$mnt.log")"
 }
 
+test_root_directory_tells_the_reserve_and_the_deaths_of_workers() {
+	store_of_pair
+	mount_store "$store" "$mnt" -o reserve=5M
+	equal "reserve" $((5 << 20)) "$(attribute "$mnt" reserve)"
+	equal "deaths" 0 "$(attribute "$mnt" worker-deaths)"
+	equal "names" "reserve state worker-deaths" "$(getfattr \
+		--absolute-names -d "$mnt" | sed -n 's/^user.vhdfs.\(.*\)=.*/\1/p' |
+		sort | paste -sd ' ')"
+}
+
 test_statfs_is_that_of_the_store() {
 	store_of_pair
 	mount_store "$store" "$mnt"

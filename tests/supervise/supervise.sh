@@ -114,3 +114,9 @@ died() {
 	grep -q 'killed by SIGKILL' "$scratch/trace" || died=1
 	return $died
 }
+
+# deaths MOUNTPOINT: prints how often its worker died, and the signals.
+deaths() {
+	getfattr --only-values --absolute-names -n user.vhdfs.worker-deaths \
+		"$1" | awk '{ for (i = 3; i <= NF; i += 2) $1 = $1 " " $i; print $1 }'
+}

@@ -90,6 +90,13 @@ test_handles_stay_open() {
 	ends_clean
 }
 
+test_death_of_all_processes_is_counted() {
+	held_disk
+	kill_held "$mnt"
+	equal "deaths" "1 0" "$(deaths "$mnt")"
+	ends_clean
+}
+
 # kill_and_wait: kills all processes; the manager starts none before
 # start_again.
 kill_and_wait() {

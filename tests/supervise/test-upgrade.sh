@@ -89,6 +89,16 @@ test_installed_program_takes_over() {
 	vhdfs-img check "$store/disk.vhdx"
 }
 
+test_new_program_knows_the_deaths_of_workers() {
+	installed_store
+	kill_worker "$mnt"
+	kill_worker "$mnt" BUS
+	install_new "$(command -v vhdfs)"
+	upgrade "$mnt"
+	equal "deaths" "2 9 7" "$(deaths "$mnt")"
+	unmount "$mnt"
+}
+
 test_program_that_does_not_run_is_not_started() {
 	installed_store
 	exec 7<>"$mnt/disk.vhdx.raw"

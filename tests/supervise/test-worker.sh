@@ -76,6 +76,24 @@ test_initiators_of_a_vhd_see_no_error_when_workers_die() {
 	eight_clients vhd
 }
 
+test_deaths_are_counted_with_their_signals() {
+	simple_store
+	equal "deaths" 0 "$(deaths "$mnt")"
+	kill_worker "$mnt"
+	kill_worker "$mnt" SEGV
+	equal "deaths" "2 9 11" "$(deaths "$mnt")"
+	for _i in 1 2 3 4 5 6 7; do
+		kill_worker "$mnt"
+	done
+	equal "deaths" "9 11 9 9 9 9 9 9 9" "$(deaths "$mnt")"
+	[ "$(getfattr --only-values --absolute-names \
+		-n user.vhdfs.worker-deaths "$mnt" | awk '{ print $NF - 9, $(NF - 1) }')" \
+		\> "0 $(($(date +%s) - 600))" ] || fail "expected the time of now"
+	unmount "$mnt"
+	mount_store "$store" "$mnt"
+	equal "deaths of another mount" 0 "$(deaths "$mnt")"
+}
+
 test_open_files_stay_open() {
 	local before after
 

@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/worker-deaths.h"
 #include "fuse/fuse3.h"
 #include "fuse/mount-state.h"
 #include "fuse/options.h"
@@ -34,6 +35,8 @@ struct mount_link {
 	char init[INIT_MAX];
 	size_t init_len;
 	char state[STATE_SIZE]; /* the state identifier, see mount-state.h */
+	/* Of this mount.  The supervisor adds to it while no worker runs. */
+	struct worker_deaths deaths;
 	/* The mount has replaced another, and recovered writes are not in the
 	 * images yet. */
 	bool replaced;

@@ -11,6 +11,7 @@
 #include "fuse/requests.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "fuse/invalidate.h"
+#include "store/reserve.h"
 #include "store/view.h"
 
 #define XATTR_PREFIX "user.vhdfs."
@@ -252,14 +254,34 @@ static void request_statfs(fuse_req_t req, fuse_ino_t ino)
 		fuse_reply_statfs(req, &st);
 }
 
+/* What get_xattr does, of the root directory. */
+static int get_root_xattr(const char *name, char **ret)
+{
+	const struct mount_link *link = server.mount->link;
+	char text[WORKER_DEATHS_SIZE];
+
+	if (!strcmp(name, XATTR_STATE))
+		return (*ret = strdup(link->state)) ? 0 : -ENOMEM;
+	if (!strcmp(name, WORKER_DEATHS_ATTRIBUTE)) {
+		worker_deaths_format(&link->deaths, text);
+		return (*ret = strdup(text)) ? 0 : -ENOMEM;
+	}
+	if (!strcmp(name, RESERVE_ATTRIBUTE))
+		return asprintf(ret, "%" PRIu64, store_reserve(server.store)) <
+				       0
+			       ? -ENOMEM
+			       : 0;
+	return -ENODATA;
+}
+
 /* *ret is the attribute's text, which the caller frees; or -ENODATA, -ENOMEM.
  */
 static int get_xattr(struct node *node, const char *name, char **ret)
 {
 	size_t n = strlen(XATTR_PREFIX);
 
-	if (node->number == FUSE_ROOT_ID && !strcmp(name, XATTR_STATE))
-		return (*ret = strdup(server.mount->link->state)) ? 0 : -ENOMEM;
+	if (node->number == FUSE_ROOT_ID)
+		return get_root_xattr(name, ret);
 	if (!node->image || strncmp(name, XATTR_PREFIX, n) != 0)
 		return -ENODATA;
 	return store_attribute(node->image, name + n, ret);
@@ -294,6 +316,8 @@ static void request_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 
 static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
+	static const char root_names[] =
+		XATTR_STATE "\0" WORKER_DEATHS_ATTRIBUTE "\0" RESERVE_ATTRIBUTE;
 	struct node *node;
 	char names[512];
 	size_t n = 0;
@@ -303,8 +327,10 @@ static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 		reply_result(req, r);
 		return;
 	}
-	if (node->number == FUSE_ROOT_ID)
-		n = (size_t)snprintf(names, sizeof names, XATTR_STATE) + 1;
+	if (node->number == FUSE_ROOT_ID) {
+		memcpy(names, root_names, sizeof root_names);
+		n = sizeof root_names;
+	}
 	for (int i = 0; node->image && store_attributes[i]; i++) {
 		_cleanup_free_ char *text = NULL;
 

@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -169,6 +170,7 @@ static int resume_mount(struct supervisor *s, int fd)
 
 	s->mount.link = recovery_extra(sizeof *s->mount.link);
 	s->mount.link->fd = fd;
+	worker_deaths_add(&s->mount.link->deaths, (int64_t)time(NULL), 0);
 	fdstore_enable(o);
 	r = supervisor_clean_descriptors(s);
 	if (r == 0 && (fd < 0 || o->no_resend || !mount_can_resend(&s->mount)))

@@ -118,6 +118,8 @@ static int restart_worker(struct supervisor *s, int status, const char *cause)
 	replace = reason_to_replace_mount(s);
 	log_error("%s: the worker process %s; %s", s->mount.options->mountpoint,
 		  cause, replace ? replace : "starting another");
+	worker_deaths_add(&s->mount.link->deaths, (int64_t)time(NULL),
+			  WIFSIGNALED(status) ? WTERMSIG(status) : 0);
 	if (s->n_crashes == 2 * CRASHES_MAX)
 		return fail(
 			-EIO,

@@ -188,13 +188,15 @@ static void write_disk(void *ctx, struct file_id file, struct file_id disk)
 
 static int write_all(FILE *f, const struct mount *mount)
 {
+	char deaths[WORKER_DEATHS_SIZE];
 	int r;
 
 	set_inherit(f, mount->link->fd);
 	fprintf(f, "mount %d\ninit ", mount->link->fd);
 	for (size_t i = 0; i < mount->link->init_len; i++)
 		fprintf(f, "%02x", (unsigned char)mount->link->init[i]);
-	fprintf(f, "\nstate %s\n", mount->link->state);
+	worker_deaths_format(&mount->link->deaths, deaths);
+	fprintf(f, "\nstate %s\ndeaths %s\n", mount->link->state, deaths);
 	recovery_each_file(write_file, f);
 	r = recovery_each_disk(write_disk, f);
 	recovery_each_open(write_open, f);
@@ -305,6 +307,8 @@ static int read_line(const char *line, struct mount *mount)
 	if (!strncmp(line, "state ", 6) &&
 	    guid_parse(line + 6, strcspn(line + 6, "\n"), &id) == 0)
 		guid_format(&id, mount->link->state);
+	if (!strncmp(line, "deaths ", 7))
+		worker_deaths_parse(line + 7, &mount->link->deaths);
 	if (!strcmp(line, "lost\n"))
 		recovery_set_lost();
 	if (sscanf(line,

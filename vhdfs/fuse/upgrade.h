@@ -12,6 +12,7 @@
  *     mount FD      the kernel's descriptor
  *     init HEX      the kernel's INIT request
  *     state ID      the mount's state identifier
+ *     deaths TEXT   of its workers (base/worker-deaths.h)
  *     file FD DEV INO WRITABLE ERRNO PARENT-DEV PARENT-INO
  *                   a locked file; ERRNO: why it takes no more writes, or 0;
  *                   then the file of its parent image, or 0 0

@@ -32,6 +32,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Of a mount's root directory: how many bytes it keeps, in decimal. */
+#define RESERVE_ATTRIBUTE "user.vhdfs.reserve"
+
 /* The default size: a hundredth of the file system, at most 4 GiB. */
 #define RESERVE_DEFAULT UINT64_MAX
 

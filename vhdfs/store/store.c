@@ -88,6 +88,11 @@ int store_open(const struct store_options *options, struct store **ret)
 	return 0;
 }
 
+uint64_t store_reserve(const struct store *store)
+{
+	return store->reserve.size;
+}
+
 /* Closes and frees every image.  store->lock is not held over the I/O of a
  * close. */
 static void close_images(struct store *store)

@@ -153,6 +153,10 @@ int store_attribute(struct store_image *image, const char *name, char **ret);
 int store_set_attribute(struct store_image *image, const char *name,
 			const char *value, size_t size, int flags);
 
+/* How many bytes writes leave free (reserve.h); 0 where the store is read-only.
+ */
+uint64_t store_reserve(const struct store *store);
+
 /* statvfs of the store's file system.  0 or -errno, without a message. */
 int store_statvfs(struct store *store, struct statvfs *ret);
 
