@@ -87,6 +87,27 @@ test_new_target_and_end_of_tgtd_are_lines() {
 	stop_follow
 }
 
+# A disk of the client's own has no master.
+test_new_image_of_a_data_disk_is_a_line() {
+	start_server
+	vhdfs-img create --size 16M "$scratch/store/masters/games.vhdx"
+	write_fleet pc1 <<-END
+		[defaults]
+		disks = home games
+		[disk home]
+		lun = 2
+		size = 20M
+		[disk games]
+		lun = 3
+		master = masters/games
+	END
+	start_follow
+	expect 0 glue apply
+	wait_until 20 changed '.client.name == "pc1" and
+		(.client.disks | map(."child-state") | unique == ["ready"])'
+	stop_follow
+}
+
 test_every_line_is_an_object() {
 	requires_initiator
 	apply_fleet pc1

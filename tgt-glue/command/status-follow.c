@@ -88,30 +88,29 @@ static void add_tgtd(FILE *f, const struct shard *shard)
 	fprintf(f, "%s\n%s\n%s\n", tgtd.instance, targets, traffic);
 }
 
-static void add_directory(FILE *f, const struct fleet *fleet, const char *image)
+/* Adds the directory of the image, which may be null. */
+static void note_directory(struct arena *arena, struct strings *list,
+			   const struct fleet *fleet, const char *image)
 {
-	_cleanup_free_ char *path = NULL;
+	const char *slash = image ? strrchr(image, '/') : NULL;
 
-	if (asprintf(&path, "%s/%s", fleet->store, image) < 0)
-		return;
-	*strrchr(path, '/') = '\0';
-	add_stamp(f, path);
+	if (slash)
+		strings_add_once(arena, list,
+				 arena_printf(arena, "%s/%.*s", fleet->store,
+					      (int)(slash - image), image));
 }
 
 static void add_store(FILE *f, const struct fleet *fleet)
 {
-	const struct disk *before = NULL;
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	struct strings list = { 0 };
 
 	for (size_t i = 0; i < fleet->n_disks; i++) {
-		const struct disk *disk = &fleet->disks[i];
-
-		if (!i)
-			add_directory(f, fleet, disk->child);
-		/* Most neighbours have one master. */
-		if (!before || strcmp(before->master, disk->master) != 0)
-			add_directory(f, fleet, disk->master);
-		before = disk;
+		note_directory(&arena, &list, fleet, fleet->disks[i].child);
+		note_directory(&arena, &list, fleet, fleet->disks[i].master);
 	}
+	for (size_t i = 0; i < list.n; i++)
+		add_stamp(f, list.v[i]);
 }
 
 static char *text_of(void (*fill)(FILE *f, const struct fleet *fleet),
@@ -144,8 +143,9 @@ static void fill_samples(FILE *f, const struct fleet *fleet)
 
 static void fill_state(FILE *f, const struct fleet *fleet)
 {
-	static const char *const endings[] = { "", ".applied", ".opened",
-					       ".sessions", ".samples" };
+	static const char *const endings[] = { "",         ".applied",
+					       ".opened",  ".sessions",
+					       ".samples" };
 
 	fill_conf(f, fleet);
 	for (size_t i = 0; i < fleet->n_shards; i++) {
