@@ -352,6 +352,9 @@ EXTRA_DIST += \
 	tests/mount/common.sh \
 	tests/nbdkit/common.sh \
 	tests/systemd/systemd.sh \
+	tests/tgt/interrupted.sh \
+	tests/tgt/make-old-store \
+	tests/tgt/store-0.1.0.tar.xz \
 	tests/tgt/tgt.sh \
 	tests/tgt/verdicts.awk \
 	tests/tgt/versions.sh \
@@ -455,6 +458,7 @@ tgt_tests = \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
 	tests/tgt/test-new-clients.sh \
+	tests/tgt/test-old-store.sh \
 	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \
 	tests/tgt/test-publish-interrupt.sh \
@@ -635,6 +639,7 @@ slow_tests = \
 	tests/systemd/test-service.sh \
 	tests/tgt/test-watch.sh \
 	tests/tgt/test-publish-interrupt.sh \
+	tests/tgt/test-old-store.sh \
 	tests/tgt/test-undo.sh \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-reset.sh \
