@@ -3,6 +3,7 @@
 noinst_LIBRARIES += tgt-glue/libglue.a
 tgt_glue_libglue_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) \
 	$(LIBSYSTEMD_CFLAGS) -DLOGDIR='"$(vhdfslogdir)"' \
+	-DCONFDIR='"$(confdir)"' \
 	-DPKGLIBEXECDIR='"$(pkglibexecdir)"'
 dist_pkglibexec_SCRIPTS = tgt-glue/look-into
 tgt_glue_libglue_a_SOURCES = \
@@ -163,6 +164,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/migrate.h \
 	tgt-glue/reconcile/new-clients.c \
 	tgt-glue/reconcile/new-clients.h \
+	tgt-glue/reconcile/mount-reserve.c \
+	tgt-glue/reconcile/mount-reserve.h \
 	tgt-glue/reconcile/old-images.c \
 	tgt-glue/reconcile/old-images.h \
 	tgt-glue/reconcile/orphan-images.c \

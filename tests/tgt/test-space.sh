@@ -310,4 +310,47 @@ test_number_of_spares_follows_fleet_conf() {
 	equal "spares" 0 "$(spares | wc -l)"
 }
 
+# reserves SIZE: a mount that keeps that much free.
+reserves() {
+	mount_store "$scratch/store" "$scratch/mnt" -o "reserve=$1"
+}
+
+test_reserve_of_the_mount_is_compared_with_fleet_conf() {
+	make_store
+	reserves 8M
+	start_tgtd
+	write_fleet pc1 </dev/null
+	sed -i 's/^mount/reserve = 16M\n&/' "$scratch/fleet.conf"
+	expect 0 glue check
+	said "warning: reserve: expected that the mount at $scratch/mnt keeps 16M free, found 8.0M; add reserve=16M to OPTIONS in .*mnt.mount and type .systemctl restart vhdfs@.*mnt"
+	expect 0 glue apply
+	said 'warning: reserve: expected that the mount'
+	kill_tgtd # it has the view open
+	unmount "$scratch/mnt"
+	expect 0 glue check
+	equal "without a mount" "" "$(cat "$scratch/stderr")"
+	reserves 16384K
+	start_tgtd
+	for command in check apply; do
+		expect 0 glue "$command"
+		equal "message of $command" "" "$(cat "$scratch/stderr")"
+	done
+}
+
+# A mount of another program, or of an earlier version.
+test_mount_that_does_not_tell_its_reserve_is_named() {
+	requires_root
+	make_store
+	write_fleet pc1 </dev/null
+	sed -i 's/^mount/reserve = 16M\n&/' "$scratch/fleet.conf"
+	mkdir "$scratch/mnt"
+	mount -t tmpfs none "$scratch/mnt"
+	at_exit umount "$scratch/mnt"
+	expect 0 glue check
+	said "reserve: expected a mount at $scratch/mnt that tells its reserve, found none"
+	sed -i 's/^reserve.*/reserve = much/' "$scratch/fleet.conf"
+	expect 1 glue check
+	said 'reserve: expected a size such as 4G, or 0, found .much'
+}
+
 run_tests

@@ -12,6 +12,7 @@
 #include "tgt-glue/backup/stop.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/explain.h"
+#include "tgt-glue/reconcile/mount-reserve.h"
 #include "tgt-glue/versions/check-names.h"
 #include "tgt-glue/versions/check-parents.h"
 
@@ -34,6 +35,7 @@ int command_check(const struct command_line *line)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
+	const char *differs;
 	struct strings wrong;
 	uint64_t rate = 0;
 	int r;
@@ -60,6 +62,9 @@ int command_check(const struct command_line *line)
 	wrong = check_all_names(&fleet, &arena);
 	for (size_t i = 0; i < wrong.n; i++)
 		print_line(stderr, "tgt-glue: warning: %s", wrong.v[i]);
+	differs = mount_reserve_differs(&arena, &fleet);
+	if (differs)
+		print_line(stderr, "tgt-glue: warning: %s", differs);
 	wrong = check_parents(&fleet, &arena);
 	for (size_t i = 0; i < wrong.n; i++)
 		print_line(stderr, "tgt-glue: %s", wrong.v[i]);

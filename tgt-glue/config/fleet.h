@@ -110,6 +110,7 @@ struct fleet {
 	struct shard *shards; /* by number, the retired ones last */
 	size_t n_shards;
 	const char *min_free;     /* null: no warning */
+	const char *reserve;      /* of the mount; null: any */
 	const char *on_low_space; /* a command, or null */
 	const char *warn;         /* the same */
 	unsigned spares;          /* number of spare files: see spare.h */

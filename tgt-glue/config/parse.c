@@ -56,6 +56,7 @@ static const struct key fleet_keys[FLEET_KEYS] = {
 	[FLEET_KEEP_VERSIONS] = NUMBER("keep-versions", 0, 0, 1000),
 	[FLEET_LOG_FILE] = TEXT("log-file", &value_file, PATH),
 	[FLEET_WARN] = TEXT("warn", &value_command, 0),
+	[FLEET_RESERVE] = TEXT("reserve", &value_reserve, 0),
 };
 
 static const struct key client_keys[CLIENT_KEYS] = {

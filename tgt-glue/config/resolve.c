@@ -368,6 +368,7 @@ static void resolve_space(struct fleet *fleet)
 	fleet->min_free = keys[FLEET_MIN_FREE].value;
 	fleet->on_low_space = keys[FLEET_ON_LOW_SPACE].value;
 	fleet->warn = keys[FLEET_WARN].value;
+	fleet->reserve = keys[FLEET_RESERVE].value;
 	fleet->spares =
 		value_read_number(keys[FLEET_SPARES].value, SPARES_DEFAULT);
 	if (keys[FLEET_ON_LOW_SPACE].line && !keys[FLEET_MIN_FREE].line)

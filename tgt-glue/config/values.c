@@ -278,6 +278,14 @@ static bool is_quota(const char *value)
 const struct value_syntax value_quota = { "a size such as 20G, or no", NULL, 0,
 					  is_quota };
 
+static bool is_reserve(const char *value)
+{
+	return value_read_size(value) <= INT64_MAX;
+}
+
+const struct value_syntax value_reserve = { "a size such as 4G, or 0", NULL, 0,
+					    is_reserve };
+
 const struct value_syntax value_age = { "a number and h, d or w, such as 7d",
 					"[1-9][0-9]{0,3}[hdw]", 0, NULL };
 

@@ -45,7 +45,7 @@ extern const struct value_syntax value_name, value_flag, value_master,
 	value_store, value_mount, value_targets_file, value_iqn_prefix,
 	value_portal, value_min_free, value_command, value_match, value_include,
 	value_disks, value_disk_size, value_exported_file, value_quota,
-	value_age;
+	value_reserve, value_age;
 
 /* Null for a valid value, otherwise the syntax' expected. */
 const char *value_check(const struct value_syntax *syntax, const char *value);

@@ -50,6 +50,7 @@
 #include "tgt-glue/reconcile/new-clients.h"
 #include "tgt-glue/reconcile/removals.h"
 #include "tgt-glue/reconcile/shard-pass.h"
+#include "tgt-glue/reconcile/mount-reserve.h"
 #include "tgt-glue/reconcile/quotas.h"
 #include "tgt-glue/reconcile/space.h"
 #include "tgt-glue/reconcile/spare.h"
@@ -310,12 +311,23 @@ bool reconcile_refuses(struct reconcile *reconcile)
 	return read_all(reconcile) == 0 && reconcile->refused;
 }
 
+/* The mount's options are not this program's to change. */
+static void warn_of_reserve(struct reconcile *reconcile)
+{
+	const char *differs =
+		mount_reserve_differs(&reconcile->arena, reconcile->fleet);
+
+	if (differs)
+		messages_print(reconcile->messages, "warning: %s", differs);
+}
+
 int reconcile_run(struct reconcile *reconcile)
 {
 	int r = read_all(reconcile);
 
 	if (r == 0 && reconcile->refused)
 		return 0;
+	warn_of_reserve(reconcile);
 	if (r == 0)
 		r = boot_resets_add(reconcile);
 	if (r == 0)
