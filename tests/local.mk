@@ -57,6 +57,7 @@ unit_tests = \
 	tests/unit/test-space-need \
 	tests/unit/test-events \
 	tests/unit/test-samples \
+	tests/unit/test-refusals \
 	tests/unit/test-session-events \
 	tests/unit/test-glue \
 	tests/unit/test-last-applied \
@@ -188,6 +189,7 @@ tests_unit_test_events_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=sd_journal_sendv
 tests_unit_test_session_events_LDADD = \
 	$(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
+tests_unit_test_refusals_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_samples_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_glue_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
 tests_unit_test_last_applied_LDADD = $(LIBGLUE_LIBS) $(LDADD) $(JANSSON_LIBS)
@@ -352,6 +354,7 @@ EXTRA_DIST += \
 	tests/mount/common.sh \
 	tests/nbdkit/common.sh \
 	tests/systemd/systemd.sh \
+	tests/tgt/events.sh \
 	tests/tgt/interrupted.sh \
 	tests/tgt/make-old-store \
 	tests/tgt/store-0.1.0.tar.xz \
@@ -458,6 +461,7 @@ tgt_tests = \
 	tests/tgt/test-many.sh \
 	tests/tgt/test-mistakes.sh \
 	tests/tgt/test-new-clients.sh \
+	tests/tgt/test-noticed.sh \
 	tests/tgt/test-old-store.sh \
 	tests/tgt/test-orphans.sh \
 	tests/tgt/test-printable.sh \

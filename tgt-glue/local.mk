@@ -27,6 +27,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/events.h \
 	tgt-glue/base/hook.c \
 	tgt-glue/base/hook.h \
+	tgt-glue/base/journal.c \
+	tgt-glue/base/journal.h \
 	tgt-glue/base/messages.c \
 	tgt-glue/base/messages.h \
 	tgt-glue/base/textfile.c \
@@ -57,6 +59,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/keep.c \
 	tgt-glue/command/load.c \
 	tgt-glue/command/log.c \
+	tgt-glue/command/noticed.c \
+	tgt-glue/command/noticed.h \
 	tgt-glue/command/orphans.c \
 	tgt-glue/command/promote.c \
 	tgt-glue/command/publish.c \
@@ -95,6 +99,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/watch-events.c \
 	tgt-glue/command/watch-events.h \
 	tgt-glue/command/watch-internal.h \
+	tgt-glue/command/watch-noticed.c \
+	tgt-glue/command/watch-noticed.h \
 	tgt-glue/command/watch.c \
 	tgt-glue/config/acl.c \
 	tgt-glue/config/acl.h \
@@ -203,6 +209,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/tgtd/opened.h \
 	tgt-glue/tgtd/portals.c \
 	tgt-glue/tgtd/portals.h \
+	tgt-glue/tgtd/refusals.c \
+	tgt-glue/tgtd/refusals.h \
 	tgt-glue/tgtd/sessions.c \
 	tgt-glue/tgtd/sessions.h \
 	tgt-glue/tgtd/state.c \

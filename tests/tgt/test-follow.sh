@@ -108,6 +108,15 @@ test_new_image_of_a_data_disk_is_a_line() {
 	stop_follow
 }
 
+test_refused_login_is_a_line() {
+	apply_fleet pc1
+	start_follow
+	echo '{"refusals":[{"client":"pc1","when":17,"initiator":null,"reason":"x"}]}' \
+		>"$scratch/targets.conf.noticed"
+	wait_until 20 changed '.client."last-refusal".when == 17'
+	stop_follow
+}
+
 test_every_line_is_an_object() {
 	requires_initiator
 	apply_fleet pc1

@@ -325,6 +325,7 @@ test_reserve_of_the_mount_is_compared_with_fleet_conf() {
 	said "warning: reserve: expected that the mount at $scratch/mnt keeps 16M free, found 8.0M; add reserve=16M to OPTIONS in .*mnt.mount and type .systemctl restart vhdfs@.*mnt"
 	expect 0 glue apply
 	said 'warning: reserve: expected that the mount'
+	equal "status" $((8 << 20)) "$(glue status --json | jq .reserve)"
 	kill_tgtd # it has the view open
 	unmount "$scratch/mnt"
 	expect 0 glue check

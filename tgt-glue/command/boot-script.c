@@ -9,21 +9,6 @@
 #include "tgt-glue/config/values.h"
 
 /*
- * The name for the client's initiator: the first `initiator' of the client, or
- * IQN-PREFIX:initiator:NAME where it has none.
- */
-static const char *initiator_name(struct arena *arena,
-				  const struct fleet *fleet,
-				  const struct client *client)
-{
-	if (client->initiators.n)
-		return client->initiators.v[0];
-	/* A client's name has no colon, so no target has this name. */
-	return arena_printf(arena, "%s:initiator:%s", fleet->iqn_prefix,
-			    client->label);
-}
-
-/*
  * Whether machines can connect to this address of a portal: it is neither the
  * wildcard address nor a loopback address.
  */
@@ -104,7 +89,7 @@ const char *boot_script(struct arena *arena, const struct fleet *fleet,
 		"echo This machine is ${netX/mac}, at ${netX/ip}.\n"
 		"prompt --key s --timeout 10000 Trying again in 10 seconds. Press s for a shell... && shell ||\n"
 		"echo\ngoto start\n",
-		client->name, initiator_name(arena, fleet, client),
+		client->name, fleet_initiator_name(arena, fleet, client),
 		chap_text(arena, client), uris, uris, client->name);
 }
 

@@ -145,7 +145,7 @@ static void fill_state(FILE *f, const struct fleet *fleet)
 {
 	static const char *const endings[] = { "",         ".applied",
 					       ".opened",  ".sessions",
-					       ".samples" };
+					       ".samples", ".noticed" };
 
 	fill_conf(f, fleet);
 	for (size_t i = 0; i < fleet->n_shards; i++) {

@@ -97,13 +97,23 @@ static json_t *disks_json(const struct status_row *row)
 	return list;
 }
 
+static json_t *refusal_json(const struct refusal *r)
+{
+	if (!r)
+		return json_null();
+	return json_pack("{s:I, s:o, s:s}", "when", (json_int_t)r->when,
+			 "initiator",
+			 r->initiator ? json_text(r->initiator) : json_null(),
+			 "reason", r->reason);
+}
+
 static json_t *row_json(const struct status_row *row)
 {
 	const struct client *c = row->client;
 	const struct disk *disk = c->disks;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:o?, s:s, s:b, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o}",
+		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:o?, s:s, s:b, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
 		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
 		"shard", (int)row->shard->shard->number, "target",
 		status_target_word(row), "difference",
@@ -120,7 +130,7 @@ static json_t *row_json(const struct status_row *row)
 		number_or_null(row->divergence.of, row->divergence.of), "disks",
 		disks_json(row), "writers", (json_int_t)row->n_writers,
 		"initiators", (json_int_t)row->n_initiators, "sessions",
-		sessions_json(row));
+		sessions_json(row), "last-refusal", refusal_json(row->refusal));
 }
 
 static json_t *foreign_json(const struct status_row *row)
@@ -195,7 +205,7 @@ json_t *status_json(const struct status *s)
 					      json_text(row->target->name));
 	}
 	return json_pack(
-		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}}",
+		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o}",
 		"store", s->fleet.store, "mount", s->fleet.mount, "tgtd",
 		s->tgtd_error == NULL, "mistaken", s->mistaken, "agrees",
 		status_agrees(s), "size", (json_int_t)s->space.size, "free",
@@ -205,7 +215,11 @@ json_t *status_json(const struct status *s)
 		use_json(&s->orphans.use), "shards", shards_json(s), "clients",
 		clients, "extra", extra, "foreign", foreign, "orphans",
 		"images", (json_int_t)s->orphans.n, "size",
-		(json_int_t)s->orphans.size);
+		(json_int_t)s->orphans.size, "reserve",
+		number_or_null(s->reserve_known, s->reserve), "worker-deaths",
+		number_or_null(s->deaths_known, s->deaths.count),
+		"last-refusal",
+		refusal_json(noticed_refusal(&s->noticed, NULL)));
 }
 
 int status_print_json(const struct status *s)

@@ -36,6 +36,7 @@ enum {
 	WRITTEN_BYTES,
 	WRITE_COMMANDS,
 	ERRORS,
+	REFUSAL,
 	CLIENT_METRICS
 };
 
@@ -72,6 +73,8 @@ static const struct metric client_metrics[CLIENT_METRICS] = {
 			     "Commands that wrote, in the present sessions." },
 	[ERRORS] = { "client_errors_total", "counter",
 		     "Commands that failed, in the present sessions." },
+	[REFUSAL] = { "client_last_refusal_time_seconds", "gauge",
+		      "When tgtd refused a login of the client's initiator." },
 };
 
 /* The ratio of blocks that the image has; NAN: unknown. */
@@ -104,10 +107,12 @@ static double client_sample(const struct status_row *row, size_t metric)
 		[WRITTEN_BYTES] = (double)t->written_bytes,
 		[WRITE_COMMANDS] = (double)t->write_commands,
 		[ERRORS] = (double)t->errors,
+		[REFUSAL] = row->refusal ? (double)row->refusal->when : NAN,
 	};
 
-	return metric >= SESSIONS && row->shard->tgtd_error ? NAN
-							    : samples[metric];
+	return metric >= SESSIONS && metric <= ERRORS && row->shard->tgtd_error
+		       ? NAN
+		       : samples[metric];
 }
 
 static void print_head(const char *name, const char *type, const char *help)
@@ -279,6 +284,16 @@ void status_print_prometheus(const struct status *s)
 		    (double)s->space.free);
 	print_gauge("store_min_free_bytes", "min-free of fleet.conf.",
 		    (double)s->space.min_free);
+	if (s->reserve_known)
+		print_gauge("store_reserve_bytes",
+			    "What the mount keeps free (reserve= of vhdfs).",
+			    (double)s->reserve);
+	if (s->deaths_known) {
+		print_head("worker_deaths_total", "counter",
+			   "Deaths of workers since the mount was made.");
+		printf("tgt_glue_worker_deaths_total %" PRIu32 "\n",
+		       s->deaths.count);
+	}
 	if (!isnan(s->days_until_full))
 		print_gauge("store_days_until_full",
 			    "Free space divided by what is used up in a day.",

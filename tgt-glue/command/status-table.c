@@ -272,6 +272,22 @@ static void print_restarts(const struct status *s)
 		printf("%zu client%s to be restarted\n", n, n == 1 ? "" : "s");
 }
 
+/* Clients with a refused login in the last day. */
+static void print_refusals(const struct status *s)
+{
+	enum { DAY = 86400 };
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->fleet.n; i++) {
+		const struct refusal *r = s->rows[i].refusal;
+
+		n += r && r->when > s->now - DAY;
+	}
+	if (n)
+		printf("%zu client%s refused a login in the last day; `tgt-glue log' says why\n",
+		       n, n == 1 ? " was" : "s were");
+}
+
 /* Clients of another version of their master than fleet.conf wants. */
 static void print_behind(const struct status *s)
 {
@@ -375,5 +391,6 @@ void status_print_table(const struct status *s)
 	print_growth(s);
 	print_restarts(s);
 	print_behind(s);
+	print_refusals(s);
 	print_sum(s);
 }

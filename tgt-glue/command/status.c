@@ -15,6 +15,7 @@
 #include "store/quota.h"
 #include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/exports.h"
+#include "tgt-glue/reconcile/mount-reserve.h"
 #include "tgt-glue/reconcile/plan.h"
 
 static void read_shard(struct status *s, struct shard_status *shard)
@@ -274,6 +275,7 @@ static void read_client(struct status *s, struct status_row *row, size_t *hint)
 			"not admitted until its disk is reset (reset = boot): `tgt-glue reset %s' does it, or says why it cannot",
 			client->name);
 	read_sessions(s, row);
+	row->refusal = noticed_refusal(&s->noticed, client->name);
 }
 
 /* A client's disk that the target exports, preferably one for writing; or
@@ -394,6 +396,15 @@ bool status_agrees(const struct status *s)
 	return !s->tgtd_error;
 }
 
+/* What the mount tells of itself; unknown where nothing is mounted. */
+static void read_mount(struct status *s)
+{
+	if (!client_images_mounted(&s->fleet))
+		return;
+	s->reserve_known = mount_reserve_read(&s->fleet, &s->reserve);
+	s->deaths_known = worker_deaths_read(s->fleet.mount, &s->deaths);
+}
+
 void status_read(struct status *s)
 {
 	clients_init(&s->clients, &s->fleet, &s->arena);
@@ -411,6 +422,8 @@ void status_read(struct status *s)
 	(void)samples_load(&s->fleet, &s->samples);
 	s->days_until_full =
 		samples_days_until_full(&s->samples, s->space.free, s->now);
+	(void)noticed_load(&s->fleet, &s->noticed);
+	read_mount(s);
 	read_rows(s);
 }
 
@@ -422,6 +435,7 @@ void status_fini(struct status *s)
 		last_applied_fini(&s->shards[i].last);
 		tgtd_state_fini(&s->shards[i].state);
 	}
+	noticed_fini(&s->noticed);
 	samples_fini(&s->samples);
 	fleet_fini(&s->fleet);
 	arena_fini(&s->arena);

@@ -17,8 +17,10 @@
 #include "tgt-glue/tgtd/sessions.h"
 #include "tgt-glue/reconcile/orphan-images.h"
 #include "tgt-glue/command/free-space.h"
+#include "tgt-glue/command/noticed.h"
 #include "tgt-glue/command/samples.h"
 #include "tgt-glue/tgtd/traffic.h"
+#include "base/worker-deaths.h"
 
 /* A shard and its tgtd. */
 struct shard_status {
@@ -83,6 +85,7 @@ struct status_row {
 	size_t n_initiators;    /* with different names */
 	struct traffic traffic; /* the sum over the sessions */
 	size_t n_writers; /* sessions that can write; more than 1 is damage */
+	const struct refusal *refusal; /* the last refused login, or null */
 };
 
 struct status {
@@ -98,9 +101,14 @@ struct status {
 	struct strings due;
 	struct orphans orphans;  /* unknown if mistaken: none */
 	struct free_space space; /* of the store's file system */
-	int64_t now;             /* Unix seconds */
-	struct samples samples;  /* of the last two days */
-	double days_until_full;  /* at their pace; NAN: unknown, or never */
+	bool reserve_known;      /* of the mount: */
+	uint64_t reserve;        /* what it keeps free, bytes */
+	bool deaths_known;       /* of the mount's workers: */
+	struct worker_deaths deaths;
+	struct noticed noticed; /* by watch */
+	int64_t now;            /* Unix seconds */
+	struct samples samples; /* of the last two days */
+	double days_until_full; /* at their pace; NAN: unknown, or never */
 	/* The clients in the order of fleet.conf, then the other targets. */
 	struct status_row *rows;
 	size_t n;

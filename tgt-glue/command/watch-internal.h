@@ -3,9 +3,11 @@
 #ifndef TGT_GLUE_COMMAND_WATCH_INTERNAL_H
 #define TGT_GLUE_COMMAND_WATCH_INTERNAL_H
 
+#include "tgt-glue/base/journal.h"
 #include "tgt-glue/base/messages.h"
 #include "tgt-glue/command/free-space.h"
 #include "tgt-glue/command/inotify.h"
+#include "tgt-glue/command/noticed.h"
 #include "tgt-glue/command/samples.h"
 #include "tgt-glue/command/session-events.h"
 #include "tgt-glue/command/unseen-sessions.h"
@@ -49,6 +51,11 @@ struct watch {
 	struct unseen_sessions unseen;
 	struct samples samples;
 	struct warnings warnings;
+	struct noticed noticed;
+	bool noticed_changed; /* it is to be saved */
+	struct journal journal;
+	int64_t refusals_since; /* of n_refusals: sessions_clock */
+	unsigned n_refusals;    /* that were logged in this minute */
 };
 
 #endif

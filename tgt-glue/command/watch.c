@@ -41,6 +41,7 @@
 #include "tgt-glue/reconcile/reconcile.h"
 #include "tgt-glue/command/watch-ends.h"
 #include "tgt-glue/command/watch-events.h"
+#include "tgt-glue/command/watch-noticed.h"
 
 /* No decision depends on the time of day: sessions_clock() counts seconds. */
 /* Seconds from a pass to the next one, without a change: after a failure, and
@@ -127,6 +128,7 @@ static void use_fleet(struct watch *w, struct fleet *fleet)
 	if (!first)
 		return;
 	watch_events_load(w);
+	watch_noticed_load(w);
 	if (samples_load(&w->fleet, &w->samples) < 0)
 		messages_print(&w->messages, "%s", error_text());
 }
@@ -450,6 +452,7 @@ static void check(struct watch *w)
 	check_shards(w);
 	watch_check_space(w);
 	watch_event_mount(w, mount);
+	watch_check_noticed(w);
 	if (samples_take(&w->samples, &w->fleet, (int64_t)time(NULL)) < 0)
 		messages_print(&w->messages, "%s", error_text());
 	if (mount != w->mount_dev)
@@ -493,6 +496,7 @@ int command_watch(const struct command_line *line)
 	arena_fini(&w.pass_arena);
 	unseen_sessions_fini(&w.unseen);
 	watch_events_fini(&w);
+	watch_noticed_fini(&w);
 	samples_fini(&w.samples);
 	close_images(&w);
 	fleet_fini(&w.fleet);

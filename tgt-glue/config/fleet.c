@@ -180,6 +180,49 @@ const struct client *fleet_client_by_iqn(const struct fleet *fleet,
 	return NULL;
 }
 
+/* The name behind the prefix of initiators that have no other. */
+static const char initiators[] = "initiator";
+
+const char *fleet_initiator_name(struct arena *arena, const struct fleet *fleet,
+				 const struct client *client)
+{
+	if (client->initiators.n)
+		return client->initiators.v[0];
+	/* A client's name has no colon, so no target has this name. */
+	return arena_printf(arena, "%s:%s:%s", fleet->iqn_prefix, initiators,
+			    client->label);
+}
+
+static bool has_initiator(const struct client *client, const char *initiator,
+			  const char *label)
+{
+	for (size_t i = 0; i < client->initiators.n; i++)
+		if (!strcasecmp(client->initiators.v[i], initiator))
+			return true;
+	return label && !client->initiators.n && !strcmp(client->label, label);
+}
+
+const struct client *fleet_client_by_initiator(const struct fleet *fleet,
+					       const char *initiator)
+{
+	const char *label = fleet_client_name(fleet, initiator);
+	const struct client *found = NULL;
+
+	if (label && !strncmp(label, initiators, strlen(initiators)) &&
+	    label[strlen(initiators)] == ':')
+		label += strlen(initiators) + 1;
+	else
+		label = NULL;
+	for (size_t i = 0; i < fleet->n; i++) {
+		if (!has_initiator(&fleet->clients[i], initiator, label))
+			continue;
+		if (found)
+			return NULL;
+		found = &fleet->clients[i];
+	}
+	return found;
+}
+
 unsigned fleet_active_shards(const struct fleet *fleet)
 {
 	unsigned n = 0;

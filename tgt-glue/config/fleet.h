@@ -150,6 +150,14 @@ const char *fleet_no_file(const struct fleet *fleet, const char *path);
 const struct client *fleet_client(const struct fleet *fleet, const char *name);
 const struct client *fleet_client_by_iqn(const struct fleet *fleet,
 					 const char *iqn);
+/* The name that the client's initiator gets: the first `initiator', or
+ * IQN-PREFIX:initiator:NAME where it has none. */
+const char *fleet_initiator_name(struct arena *arena, const struct fleet *fleet,
+				 const struct client *client);
+/* The only client that has this name among its initiators, or whose initiator
+ * gets it; else null. */
+const struct client *fleet_client_by_initiator(const struct fleet *fleet,
+					       const char *initiator);
 /* The client's disk with that number, or null. */
 const struct disk *client_lun(const struct client *client, unsigned lun);
 /* The client's disk of that name (null: its system disk), or null. */
