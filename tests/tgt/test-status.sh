@@ -345,6 +345,37 @@ test_growth_and_days_until_full_follow_from_samples() {
 	equal "growth in a minute" null "$(field pc1 growth)"
 }
 
+# The homes are what grows.
+test_growth_of_a_data_disk_is_shown() {
+	start_server
+	write_fleet pc1 pc2 <<-END
+		[defaults]
+		disks = home
+		[disk home]
+		lun = 2
+		size = 20M
+	END
+	expect 0 glue apply
+	dd if=/dev/urandom of="$scratch/mnt/disks/home/pc2.vhdx.raw" bs=1M \
+		count=8 conv=notrunc,fsync status=none
+	sample 86400 $((1 << 50)) 1
+	image=disks/home/pc2.vhdx
+	echo "$image $(stat -c %i "$scratch/store/$image") $(($(date +%s) - 86400)) 0" \
+		>>"$scratch/targets.conf.samples"
+	growth() {
+		glue status --json |
+			jq -r ".clients[] | select(.name == \"$1\").disks[0].growth"
+	}
+	within "growth" "$(growth pc2)" \
+		"$(($(stat -c %b "$scratch/store/$image") * 512))"
+	equal "growth of pc1's" null "$(growth pc1)"
+	expect 0 glue status
+	equal "growth" "pc2: disk home" "$(sed -n 's/ grows by .*//p' \
+		"$scratch/stdout" | paste -sd ' ')"
+	expect 0 glue status --prometheus
+	shows '^tgt_glue_client_growth_bytes_per_day.client="pc2",disk="home". [0-9]'
+}
+
 # within SUBJECT FOUND EXPECTED: within a tenth; other files of the file system
 # change its free space.
 within() {

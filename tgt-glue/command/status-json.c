@@ -93,6 +93,8 @@ static json_t *disks_json(const struct status_row *row)
 				"blocks-total",
 				number_or_null(d->divergence.of,
 					       d->divergence.of)));
+		json_object_set_new(json_array_get(list, i), "growth",
+				    growth_or_null(d->growth));
 	}
 	return list;
 }

@@ -213,6 +213,21 @@ static void print_data_disks(const struct status_row *row, size_t metric)
 	}
 }
 
+/* As print_data_disks, of GROWTH. */
+static void print_disk_growth(const struct status_row *row)
+{
+	for (size_t i = 0; i < row->n_disks; i++) {
+		const struct status_disk *d = &row->disks[i];
+
+		if (isnan(d->growth))
+			continue;
+		printf("tgt_glue_%s{", client_metrics[GROWTH].name);
+		print_label("", "client", row->name);
+		print_label(",", "disk", d->disk->name);
+		printf("} %.15g\n", d->growth);
+	}
+}
+
 static void print_clients(const struct status *s)
 {
 	for (size_t m = 0; m < CLIENT_METRICS; m++) {
@@ -229,6 +244,8 @@ static void print_clients(const struct status *s)
 			}
 			if (m == DISK_USE || m == QUOTA || m == BLOCKS)
 				print_data_disks(&s->rows[i], m);
+			if (m == GROWTH)
+				print_disk_growth(&s->rows[i]);
 		}
 	}
 }

@@ -224,39 +224,54 @@ static void print_group(const struct status *s, size_t first)
 			print_row(s, &s->rows[i]);
 }
 
-/* The row whose image grows fastest of those that grow slower than before;
- * null: none. */
-static const struct status_row *next_grower(const struct status *s,
-					    const struct status_row *before)
+/* A disk of a client, and how fast its image grows. */
+struct grower {
+	const struct disk *disk; /* null: none */
+	double growth;
+};
+
+/* Takes the disk if it grows fastest of those that come behind before. */
+static void consider(struct grower *found, const struct grower *before,
+		     const struct disk *disk, double growth)
 {
-	const struct status_row *found = NULL;
+	/* A day's change of less than a MiB is no growth; equal ones are in
+	 * the order of fleet.conf. */
+	if (!(growth >= 1 << 20) ||
+	    (before->disk &&
+	     (growth > before->growth ||
+	      (growth == before->growth && disk <= before->disk))))
+		return;
+	if (!found->disk || growth > found->growth)
+		*found = (struct grower){ disk, growth };
+}
+
+static struct grower next_grower(const struct status *s, struct grower before)
+{
+	struct grower found = { NULL, 0 };
 
 	for (size_t i = 0; i < s->fleet.n; i++) {
 		const struct status_row *row = &s->rows[i];
 
-		/* A day's change of less than a MiB is no growth; equal ones
-		 * are in the order of fleet.conf. */
-		if (!(row->growth >= 1 << 20) ||
-		    (before &&
-		     (row->growth > before->growth ||
-		      (row->growth == before->growth && row <= before))))
-			continue;
-		if (!found || row->growth > found->growth)
-			found = row;
+		consider(&found, &before, row->client->disks, row->growth);
+		for (size_t k = 0; k < row->n_disks; k++)
+			consider(&found, &before, row->disks[k].disk,
+				 row->disks[k].growth);
 	}
 	return found;
 }
 
-/* The clients whose images grow fastest, and the days until the store is
- * full. */
+/* The disks whose images grow fastest, and the days until the store is full. */
 static void print_growth(const struct status *s)
 {
 	enum { SHOWN = 3 };
-	const struct status_row *row = next_grower(s, NULL);
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+	struct grower next = next_grower(s, (struct grower){ NULL, 0 });
 
-	for (int i = 0; row && i < SHOWN; i++, row = next_grower(s, row))
-		print_line(stdout, "%s grows by %s a day", row->name,
-			   size_text((uint64_t)row->growth));
+	for (int i = 0; next.disk && i < SHOWN;
+	     i++, next = next_grower(s, next))
+		print_line(stdout, "%s grows by %s a day",
+			   disk_words(&arena, next.disk),
+			   size_text((uint64_t)next.growth));
 	if (!isnan(s->days_until_full))
 		printf("the store is full in %.0f days at the pace of the last two days\n",
 		       s->days_until_full);

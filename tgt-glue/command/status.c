@@ -206,7 +206,9 @@ static bool read_use(const struct status *s, const struct disk *disk,
 	return true;
 }
 
-static void read_data_disks(struct status *s, struct status_row *row)
+/* hint: of samples_growth. */
+static void read_data_disks(struct status *s, struct status_row *row,
+			    size_t *hint)
 {
 	const struct client *client = row->client;
 
@@ -225,9 +227,14 @@ static void read_data_disks(struct status *s, struct status_row *row)
 				    tgtd_state_lun(row->target, disk->lun),
 			.child = state->image,
 			.child_why = state->image_why,
+			.growth = NAN,
 		};
-		if (read_use(s, disk, &st, &row->disks[i].quota))
+		if (read_use(s, disk, &st, &row->disks[i].quota)) {
 			row->disks[i].disk_use = (uint64_t)st.st_blocks * 512;
+			row->disks[i].growth =
+				samples_growth(&s->samples, disk->child, &st,
+					       s->now, hint);
+		}
 		if (disk->master)
 			row->disks[i].divergence =
 				divergence_of(&s->fleet, disk);
@@ -262,7 +269,7 @@ static void read_client(struct status *s, struct status_row *row, size_t *hint)
 	read_space(s, row, hint);
 	row->divergence = divergence_of(&s->fleet, disk);
 	find_target(s, row);
-	read_data_disks(s, row);
+	read_data_disks(s, row, hint);
 	if (row->target)
 		row->difference = difference(s, row);
 	row->restart = opened_to_restart(&row->shard->opened, client->iqn,

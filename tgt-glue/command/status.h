@@ -52,6 +52,7 @@ struct status_disk {
 	const char *child_why; /* of CHILD_OTHER */
 	uint64_t disk_use;     /* of the client's own image, bytes */
 	uint64_t quota;        /* of the same, bytes; 0: none */
+	double growth;         /* of the same, bytes a day; NAN: unknown */
 	struct divergence divergence;
 };
 
