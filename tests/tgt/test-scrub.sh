@@ -44,6 +44,21 @@ test_unsound_images_are_named_with_the_reason() {
 	did ': 5 images: 3 sound, 2 unsound, 0 not checked; '
 }
 
+test_unsound_images_and_the_summary_are_events() {
+	make_images
+	damage "$scratch/store/clients/pc2.vhdx"
+	expect 1 glue check --images
+	equal "unsound" "pc2 clients/pc2.vhdx" "$(jq -r \
+		'select(.event == "unsound") | "\(.client) \(.image)"' \
+		"$scratch/fleet.log")"
+	equal "summary" "5 1 0" "$(jq -r 'select(.event == "scrub") |
+		"\(.images) \(.unsound) \(."not-checked")"' "$scratch/fleet.log")"
+	expect 0 glue log pc2
+	did '  pc2: clients/pc2.vhdx is unsound: .*expected '
+	expect 0 glue log
+	did "  $scratch/store: 5 images were checked: 1 unsound, 0 not checked"
+}
+
 test_image_without_its_parent_is_unsound() {
 	make_images
 	rm "$scratch/store/clients/pc1@before.vhdx"

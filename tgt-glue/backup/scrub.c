@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/json.h"
 #include "base/printable.h"
 #include "base/rate.h"
 #include "chain/chain.h"
@@ -128,6 +129,7 @@ static int list_images(const struct fleet *fleet, struct list *list)
 }
 
 struct reading {
+	const struct event_log *log;
 	struct scrub *scrub;
 	uint64_t rate;
 	int64_t began;
@@ -195,6 +197,45 @@ static void report(unsigned *count, const char *path, const char *what,
 	(void)fflush(stdout);
 }
 
+/* The client that has the image as a disk, or null. */
+static const char *client_of(const struct fleet *fleet, const char *path)
+{
+	for (size_t i = 0; i < fleet->n_disks; i++)
+		if (text_equal(fleet->disks[i].child, path))
+			return fleet->disks[i].client->name;
+	return NULL;
+}
+
+static void report_unsound(const struct reading *reading,
+			   const struct fleet *fleet, const char *path,
+			   const char *why)
+{
+	const struct event event = { "unsound", client_of(fleet, path), LOG_ERR,
+				     json_pack("{s:o, s:o}", "image",
+					       json_text(path), "why",
+					       json_text(why)) };
+
+	report(&reading->scrub->unsound, path, "unsound", why);
+	event_write(reading->log, &event, "%s is unsound: %s", path, why);
+}
+
+static void log_summary(const struct fleet *fleet, const struct event_log *log,
+			const struct scrub *scrub)
+{
+	const struct event event = {
+		"scrub", NULL, scrub->unsound ? LOG_ERR : LOG_INFO,
+		json_pack("{s:i, s:i, s:i, s:I}", "images", (int)scrub->images,
+			  "unsound", (int)scrub->unsound, "not-checked",
+			  (int)scrub->unchecked, "read-bytes",
+			  (json_int_t)scrub->read)
+	};
+
+	event_write(log, &event,
+		    "%s: %u images were checked: %u unsound, %u not checked",
+		    fleet->store, scrub->images, scrub->unsound,
+		    scrub->unchecked);
+}
+
 /* -EINTR, or 0. */
 static int scrub_image(const struct reading *reading, const struct fleet *fleet,
 		       const char *path)
@@ -213,7 +254,7 @@ static int scrub_image(const struct reading *reading, const struct fleet *fleet,
 		return 0;
 	scrub->images++;
 	if (r < 0) {
-		report(&scrub->unsound, path, "unsound", error_text());
+		report_unsound(reading, fleet, path, error_text());
 		return 0;
 	}
 	if (asprintf(&absolute, "%s/%s", fleet->rootdir.path, path) < 0)
@@ -223,18 +264,19 @@ static int scrub_image(const struct reading *reading, const struct fleet *fleet,
 	if (r < 0)
 		return r;
 	if (r == STATUS_UNSOUND)
-		report(&scrub->unsound, path, "unsound", line);
+		report_unsound(reading, fleet, path, line);
 	else if (r != 0)
 		report(&scrub->unchecked, path, "not checked", line);
 	return 0;
 }
 
-static int scrub_list(const struct fleet *fleet, const struct list *list,
-		      uint64_t rate, struct scrub *scrub)
+static int scrub_list(const struct fleet *fleet, const struct event_log *log,
+		      const struct list *list, uint64_t rate,
+		      struct scrub *scrub)
 {
-	struct reading reading = { .scrub = scrub,
-				   .rate = rate,
-				   .began = clock_us() };
+	struct reading reading = {
+		.log = log, .scrub = scrub, .rate = rate, .began = clock_us()
+	};
 	int r = 0;
 
 	reading.buf = aligned_alloc(ALIGNMENT, PIECE);
@@ -249,7 +291,8 @@ static int scrub_list(const struct fleet *fleet, const struct list *list,
 	return r;
 }
 
-int scrub_run(const struct fleet *fleet, uint64_t rate, struct scrub *ret)
+int scrub_run(const struct fleet *fleet, const struct event_log *log,
+	      uint64_t rate, struct scrub *ret)
 {
 	struct list list = { .n = 0 };
 	int r;
@@ -258,14 +301,16 @@ int scrub_run(const struct fleet *fleet, uint64_t rate, struct scrub *ret)
 	lower_priority();
 	r = list_images(fleet, &list);
 	if (r == 0)
-		r = scrub_list(fleet, &list, rate, ret);
+		r = scrub_list(fleet, log, &list, rate, ret);
 	arena_fini(&list.arena);
-	if (r == 0)
-		print_line(
-			stdout,
-			"%s: %u images: %u sound, %u unsound, %u not checked; %s read",
-			fleet->store, ret->images,
-			ret->images - ret->unsound - ret->unchecked,
-			ret->unsound, ret->unchecked, size_text(ret->read));
-	return r;
+	if (r < 0)
+		return r;
+	print_line(
+		stdout,
+		"%s: %u images: %u sound, %u unsound, %u not checked; %s read",
+		fleet->store, ret->images,
+		ret->images - ret->unsound - ret->unchecked, ret->unsound,
+		ret->unchecked, size_text(ret->read));
+	log_summary(fleet, log, ret);
+	return 0;
 }

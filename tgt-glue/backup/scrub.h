@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+#include "tgt-glue/base/events.h"
 #include "tgt-glue/config/fleet.h"
 
 struct scrub {
@@ -24,10 +25,12 @@ struct scrub {
 
 /*
  * Checks the store of the fleet, and prints a line for each image that is not
- * sound or not checked, and a summary.  rate: bytes a second; 0: any.  Gives
+ * sound or not checked, and a summary.  An unsound image and the summary are
+ * events, too.  rate: bytes a second; 0: any.  Gives
  * this process the lowest priority.  0, or -errno with a message; -EINTR: a
  * signal arrived (stop.h).
  */
-int scrub_run(const struct fleet *fleet, uint64_t rate, struct scrub *ret);
+int scrub_run(const struct fleet *fleet, const struct event_log *log,
+	      uint64_t rate, struct scrub *ret);
 
 #endif

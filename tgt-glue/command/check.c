@@ -18,13 +18,16 @@
 
 static int check_images(const struct command_line *line, uint64_t rate)
 {
+	_cleanup_(messages_fini) struct messages messages = { 0 };
 	_cleanup_(fleet_fini) struct fleet fleet;
+	struct event_log log = { .messages = &messages };
 	struct scrub scrub;
 
 	if (command_load(line, &fleet) < 0)
 		return CLI_FAILED;
 	stop_catch();
-	if (scrub_run(&fleet, rate, &scrub) < 0)
+	log.file = fleet.log_file;
+	if (scrub_run(&fleet, &log, rate, &scrub) < 0)
 		return command_failed();
 	if (scrub.unsound)
 		return CLI_FAILED;
