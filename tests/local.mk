@@ -447,6 +447,7 @@ tgt_tests = \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-data-disks.sh \
+	tests/tgt/test-data-versions.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-exports.sh \
 	tests/tgt/test-follow.sh \

@@ -20,26 +20,34 @@ parent() {
 		"$(vhdfs-img info --json "$scratch/store/$1" | jq -r .parent)"
 }
 
-# make_versions [COUNT]: masters/win11@1.vhdx and so on, the first in
-# production; the disk of number N holds "version N".
+# make_versions [COUNT]: a mounted store with versions of win11.
 make_versions() {
-	local i
-
 	mkdir -p "$scratch/store/masters"
 	mount_store "$scratch/store" "$scratch/mnt"
-	for ((i = 1; i <= ${1:-2}; i++)); do
-		vhdfs-img create --size 64M "$scratch/store/masters/win11@$i.vhdx"
-		wait_until 5 test -s "$scratch/mnt/masters/win11@$i.vhdx.raw"
-		write_disk "masters/win11@$i.vhdx" "version $i"
-		chmod a-w "$scratch/store/masters/win11@$i.vhdx"
-	done
-	produce 1
+	add_versions win11 "${1:-2}"
 }
 
-# produce NUMBER: that version is in production.
+# add_versions NAME COUNT: masters/NAME@1.vhdx and so on, the first in
+# production; the disk of number N holds "version N".
+add_versions() {
+	local i image
+
+	for ((i = 1; i <= $2; i++)); do
+		image=masters/$1@$i.vhdx
+		vhdfs-img create --size 64M "$scratch/store/$image"
+		wait_until 5 test -s "$scratch/mnt/$image.raw"
+		write_disk "$image" "version $i"
+		chmod a-w "$scratch/store/$image"
+	done
+	produce 1 "$1"
+}
+
+# produce NUMBER [NAME]: that version is in production.
 produce() {
-	ln -s "win11@$1.vhdx" "$scratch/store/masters/.next"
-	mv -T "$scratch/store/masters/.next" "$scratch/store/masters/win11.vhdx"
+	local name=${2:-win11}
+
+	ln -s "$name@$1.vhdx" "$scratch/store/masters/.next"
+	mv -T "$scratch/store/masters/.next" "$scratch/store/masters/$name.vhdx"
 }
 
 # start_versions CLIENT... <<REST: a server with two versions; fleet.conf with
@@ -85,11 +93,15 @@ links() {
 	done
 }
 
-# name_the_link: prints the clients' images whose locator has the plain name of
-# the master, in UTF-16.
+# name_the_link [NAME]: prints the clients' images whose locator has the plain
+# name of the master, in UTF-16.
 name_the_link() {
-	LC_ALL=C grep -laP 'w\x00i\x00n\x001\x001\x00\.\x00v\x00h\x00d' \
-		"$scratch"/store/clients/{.,}*.vhd* || true
+	local name
+
+	name=$(printf '%s' "${1:-win11}" | sed 's/./&\\x00/g')
+	find "$scratch/store" ! -path '*/masters/*' -name '*.vhd*' -type f \
+		-exec env LC_ALL=C grep -laP "$name\\.\\x00v\\x00h\\x00d" {} + ||
+		true
 }
 
 no_leftovers() {

@@ -117,6 +117,9 @@ static const struct cli_command reset_command = {
 };
 
 static const struct cli_option publish_options[] = {
+	CLI_VALUE(disk, "disk", "NAME", "<disk>",
+		  "this data disk, instead of the disk whose master MASTER is, "
+		  "or else the system disk"),
 	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `versions' shows"),
 	CLI_FLAG(unclean, "unclean", "even if a file system was not unmounted"),
 	CLI_END,
@@ -368,8 +371,8 @@ static void offer_masters(struct fleet *fleet, const char *word)
 	struct arena *arena = &fleet->conf.arena;
 	struct strings masters = { 0 };
 
-	for (size_t i = 0; i < fleet->n; i++) {
-		const char *family = fleet->clients[i].disks->family;
+	for (size_t i = 0; i < fleet->n_disks; i++) {
+		const char *family = fleet->disks[i].family;
 
 		if (family)
 			strings_add_once(

@@ -19,60 +19,114 @@
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/versions/retire.h"
 
-/* The version has the format of the client's image. */
-static int check_format(const struct client *client, const char *family)
+/* The version has the format of the disk's image. */
+static int check_format(const struct disk *disk, const char *family)
 {
 	const char *expected = value_image_format(family)->name;
-	const char *found = value_image_format(client->disks->image)->name;
+	const char *found = value_image_format(disk->image)->name;
 
 	return !strcmp(expected, found)
 		       ? 0
 		       : fail(-EINVAL,
-			      "%s: format: expected %s as %s, found %s; reset the client to a master of that format, or publish to another name",
-			      client->disks->image, expected, family, found);
+			      "%s: format: expected %s as %s, found %s; reset the disk to a master of that format, or publish to another name",
+			      disk->image, expected, family, found);
 }
 
-/* The client, or null after a message. */
-static const struct client *operands(const struct command_line *line,
-				     const struct fleet *fleet,
-				     struct arena *arena, const char **family)
+/* The disk of --disk, or null with a message. */
+static const struct disk *named_disk(const struct client *client,
+				     const char *name)
+{
+	const struct disk *disk = client_disk(client, name);
+
+	if (disk && disk->child)
+		return disk;
+	fail(-ENOENT,
+	     disk ? "--disk: expected a disk with an image of the client's own, found disk %s of client %s, which clients share"
+		  : "--disk: expected a data disk of the client, found '%s', which client %s does not have; `disks' in fleet.conf names them",
+	     name, client->name);
+	return NULL;
+}
+
+/* The disk of the client whose master it is; where none is, the system disk.
+ * Null, with a message, for several data disks. */
+static const struct disk *disk_of_family(const struct client *client,
+					 const char *family)
+{
+	const struct disk *found = NULL;
+
+	for (size_t i = 0; i < client->n_disks; i++) {
+		const struct disk *disk = &client->disks[i];
+
+		if (!text_equal(disk->family, family))
+			continue;
+		if (!disk->name)
+			return disk;
+		if (found) {
+			fail(-EINVAL,
+			     "%s: expected the master of one disk of %s, found disks %s and %s; add --disk NAME",
+			     family, client->name, found->name, disk->name);
+			return NULL;
+		}
+		found = disk;
+	}
+	return found ? found : client->disks;
+}
+
+/* The disk to be published, or null with a message. */
+static const struct disk *
+find_disk(const struct command_line *line, const struct fleet *fleet,
+	  struct arena *arena, const struct client *client, const char **family)
+{
+	const struct disk *disk =
+		line->disk ? named_disk(client, line->disk) : client->disks;
+
+	if (!disk || command_family(fleet, arena, line->clients[1],
+				    strrchr(disk->image, '.'), family) < 0)
+		return NULL;
+	return line->disk ? disk : disk_of_family(client, *family);
+}
+
+/* The disk, or null after a message. */
+static const struct disk *operands(const struct command_line *line,
+				   const struct fleet *fleet,
+				   struct arena *arena, const char **family)
 {
 	const struct client *client =
 		command_client(line, fleet, line->clients[0]);
+	const struct disk *disk;
 	struct stat st;
-	int r;
+	int r = -ENOENT;
 
 	if (!client)
 		return NULL;
-	r = command_family(fleet, arena, line->clients[1],
-			   strrchr(client->disks->image, '.'), family);
-	if (r == 0)
-		r = check_format(client, *family);
-	if (r == 0 && fleet_stat(fleet, client->disks->image, &st) < 0)
+	disk = find_disk(line, fleet, arena, client, family);
+	if (disk)
+		r = check_format(disk, *family);
+	if (r == 0 && fleet_stat(fleet, disk->image, &st) < 0)
 		r = fail(-ENOENT,
 			 "%s: expected the image of the client, found none",
-			 client->disks->image);
+			 disk->image);
 	if (r == 0)
-		r = client_image_check_no_link(fleet, client->disks->image);
+		r = client_image_check_no_link(fleet, disk->image);
 	if (r < 0)
 		command_failed();
-	return r < 0 ? NULL : client;
+	return r < 0 ? NULL : disk;
 }
 
 static int prepare(const struct command_line *line)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
-	const struct client *client;
+	const struct disk *disk;
 	const char *family;
 
 	if (command_load(line, &fleet) < 0)
 		return CLI_FAILED;
-	client = operands(line, &fleet, &arena, &family);
-	if (!client)
+	disk = operands(line, &fleet, &arena, &family);
+	if (!disk)
 		return CLI_FAILED;
-	return publish_prepare(&fleet, client, family) < 0 ? command_failed()
-							   : CLI_DONE;
+	return publish_prepare(&fleet, disk, family) < 0 ? command_failed()
+							 : CLI_DONE;
 }
 
 int command_publish(const struct command_line *line)
@@ -81,7 +135,7 @@ int command_publish(const struct command_line *line)
 	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 	_cleanup_close_ int lock = -1;
 	const struct publish_options options = { line->note, line->unclean };
-	const struct client *client;
+	const struct disk *disk;
 	const char *family;
 	unsigned number;
 
@@ -90,14 +144,14 @@ int command_publish(const struct command_line *line)
 	if (prepare(line) != CLI_DONE)
 		return CLI_FAILED;
 	lock = command_load_locked(line, &fleet);
-	client = lock < 0 ? NULL : operands(line, &fleet, &arena, &family);
-	if (!client)
+	disk = lock < 0 ? NULL : operands(line, &fleet, &arena, &family);
+	if (!disk)
 		return CLI_FAILED;
-	if (publish_run(&fleet, client, family, &options, &number) < 0)
+	if (publish_run(&fleet, disk, family, &options, &number) < 0)
 		return command_failed();
 	print_line(
 		stdout,
 		"%s: version %u, of %s, is under test; `tgt-glue promote %s' puts it in production",
-		family, number, client->name, family);
+		family, number, disk_owner_words(&arena, disk), family);
 	return retire_old(&fleet, family) < 0 ? command_failed() : CLI_DONE;
 }

@@ -60,6 +60,14 @@ const char *disk_image_path(struct fleet *fleet, const struct disk *disk,
 					 format->name);
 }
 
+bool fleet_is_client_path(const char *path)
+{
+	if (!strncmp(path, "clients/", strlen("clients/")))
+		return true;
+	return !strncmp(path, "disks/", strlen("disks/")) &&
+	       strchr(path + strlen("disks/"), '/');
+}
+
 const char *disk_title(struct arena *arena, const struct disk *disk)
 {
 	return disk->name ? arena_printf(arena, "disk %s", disk->name) : "disk";
@@ -75,6 +83,13 @@ const char *disk_words(struct arena *arena, const struct disk *disk)
 const char *disk_reset_words(struct arena *arena, const struct disk *disk)
 {
 	return disk->name ? arena_printf(arena, "--disk %s %s", disk->name,
+					 disk->client->name)
+			  : disk->client->name;
+}
+
+const char *disk_owner_words(struct arena *arena, const struct disk *disk)
+{
+	return disk->name ? arena_printf(arena, "disk %s of %s", disk->name,
 					 disk->client->name)
 			  : disk->client->name;
 }

@@ -138,6 +138,8 @@ struct directories *fleet_directories(void);
 /* The path in the store of the disk's image in this format. */
 const char *disk_image_path(struct fleet *fleet, const struct disk *disk,
 			    const struct image_ops *format);
+/* True if the path in the store is that of a client's image, or would be. */
+bool fleet_is_client_path(const char *path);
 /* The file at a path in the store, which is not opened: 0, or -errno without a
  * message.  Directories in which files were found are kept open. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
@@ -169,6 +171,8 @@ bool client_resets_at_boot(const struct client *client);
 const char *disk_title(struct arena *arena, const struct disk *disk);
 const char *disk_words(struct arena *arena, const struct disk *disk);
 const char *disk_reset_words(struct arena *arena, const struct disk *disk);
+/* "CLIENT", or "disk NAME of CLIENT", in arena. */
+const char *disk_owner_words(struct arena *arena, const struct disk *disk);
 /* The client's name in an IQN with the fleet's prefix, else null. */
 const char *fleet_client_name(const struct fleet *fleet, const char *iqn);
 

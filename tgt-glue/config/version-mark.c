@@ -37,6 +37,7 @@ static bool read_mark(struct arena *arena, int fd, struct version_mark *ret)
 		*mark = '\0';
 	ret->date = is ? value(arena, mark, "date") : "";
 	ret->client = is ? value(arena, mark, "client") : "";
+	ret->disk = is ? value(arena, mark, "disk") : "";
 	ret->note = value(arena, mark, "note");
 	return is;
 }
@@ -58,12 +59,12 @@ bool version_mark_read(struct arena *arena, const struct root_dir *rootdir,
 	_cleanup_close_ int fd =
 		root_dir_openat(rootdir, path, O_RDONLY | O_CLOEXEC);
 
-	*ret = (struct version_mark){ "", "", "" };
+	*ret = (struct version_mark){ "", "", "", "" };
 	if (fd < 0)
 		return false;
 	if (read_mark(arena, fd, ret))
 		return true;
-	*ret = (struct version_mark){ date_of_change(arena, fd), "", "" };
+	*ret = (struct version_mark){ date_of_change(arena, fd), "", "", "" };
 	return false;
 }
 
@@ -80,7 +81,8 @@ static int write_mark(int fd, const char *text)
 }
 
 int version_mark_set(struct arena *arena, const struct root_dir *rootdir,
-		     const char *path, const char *client, const char *note)
+		     const char *path, const char *client, const char *disk,
+		     const char *note)
 {
 	_cleanup_close_ int fd =
 		root_dir_openat(rootdir, path, O_RDONLY | O_CLOEXEC);
@@ -92,12 +94,14 @@ int version_mark_set(struct arena *arena, const struct root_dir *rootdir,
 		bool marked = read_mark(arena, fd, &has);
 
 		mark_date(date);
-		r = write_mark(fd,
-			       arena_printf(arena,
-					    VERSION_MARK_HEAD
-					    "date %s\nclient %s\nnote %s\n",
-					    marked ? has.date : date, client,
-					    note ? note : has.note));
+		r = write_mark(
+			fd,
+			arena_printf(arena,
+				     VERSION_MARK_HEAD
+				     "date %s\nclient %s\n%s%s%snote %s\n",
+				     marked ? has.date : date, client,
+				     disk ? "disk " : "", disk ? disk : "",
+				     disk ? "\n" : "", note ? note : has.note));
 	}
 	return r < 0 ? fail_errno(r, "%s: attribute " VERSION_MARK, path) : 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Mark of a version: when it was published, from which client, and a note. */
+/* Mark of a version: when it was published, from which disk, and a note. */
 #ifndef TGT_GLUE_CONFIG_VERSION_MARK_H
 #define TGT_GLUE_CONFIG_VERSION_MARK_H
 
@@ -10,6 +10,7 @@
 struct version_mark {
 	const char *date;
 	const char *client;
+	const char *disk; /* the name of a data disk */
 	const char *note;
 };
 
@@ -20,11 +21,12 @@ bool version_mark_read(struct arena *arena, const struct root_dir *rootdir,
 		       const char *path, struct version_mark *ret);
 /*
  * The file of the snapshot at path becomes a version's: it gets a mark instead
- * of the snapshot's, and loses its write permission; durably.  note null: that
- * of the mark which it has.  A file that has a version's mark keeps its date.
- * 0, or -errno with a message.
+ * of the snapshot's, and loses its write permission; durably.  disk null: the
+ * system disk of the client.  note null: that of the mark which it has.  A file
+ * that has a version's mark keeps its date. 0, or -errno with a message.
  */
 int version_mark_set(struct arena *arena, const struct root_dir *rootdir,
-		     const char *path, const char *client, const char *note);
+		     const char *path, const char *client, const char *disk,
+		     const char *note);
 
 #endif

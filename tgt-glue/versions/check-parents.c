@@ -14,12 +14,10 @@
 #include "tgt-glue/config/versions.h"
 #include "tgt-glue/reconcile/ancestors.h"
 
-#define CLIENTS "clients/"
-
-static bool is_in_clients(const void *arg, const char *path)
+static bool is_of_client(const void *arg, const char *path)
 {
 	(void)arg;
-	return !strncmp(path, CLIENTS, strlen(CLIENTS));
+	return fleet_is_client_path(path);
 }
 
 static void check_image(const struct fleet *fleet, struct arena *arena,
@@ -27,7 +25,7 @@ static void check_image(const struct fleet *fleet, struct arena *arena,
 {
 	const char *found;
 
-	if (image_ancestor(fleet, arena, path, is_in_clients, NULL, &found) <
+	if (image_ancestor(fleet, arena, path, is_of_client, NULL, &found) <
 		    0 ||
 	    !found)
 		return;
@@ -59,7 +57,7 @@ struct strings check_parents(const struct fleet *fleet, struct arena *arena)
 	for (size_t i = 0; i < fleet->n_disks; i++) {
 		const char *family = fleet->disks[i].family;
 
-		if (family && !is_in_clients(NULL, family))
+		if (family && !fleet_is_client_path(family))
 			strings_add_once(
 				arena, &directories,
 				arena_printf(arena, "%.*s",

@@ -6,8 +6,8 @@
 #include "tgt-glue/config/fleet.h"
 
 /* A line for each image, in the directories of the masters of fleet.conf, that
- * has an ancestor in clients/: such a master changes, or is lost, with that
- * client.  The lines are in arena. */
+ * has an ancestor in clients/ or disks/: such a master changes, or is lost,
+ * with that client.  The lines are in arena. */
 struct strings check_parents(const struct fleet *fleet, struct arena *arena);
 
 #endif

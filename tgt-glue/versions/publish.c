@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * publish: the disk of a client becomes the next version of a master.
+ * publish: a disk of a client, its system disk or a data disk, becomes the next
+ * version of a master.
  *
  * ORDER, so that a publish that was interrupted at any step and is run again
  * ends in the same state:
  *
  *   P0  a master without versions gets version 1     (adopt.h: A1 to A3)
  *   P1  what the client's own snapshots have, down to the image outside
- *       clients/ on which they stand, is copied to the client's image: that is
- *       its parent then.  So no version has a parent in clients/
- *   P2  the state of the client is frozen as a snapshot,
- *       clients/CLIENT@publishing-NAME.vhdx; the client goes on as its child
+ *       clients/ and disks/ on which they stand, is copied to the client's
+ *       image: that is its parent then.  So no version has a parent there
+ *   P2  the state of the disk is frozen as a snapshot,
+ *       clients/CLIENT@publishing-NAME.vhdx, of a data disk in its directory;
+ *       the client goes on as its child
  *   P3  the frozen image
  *       a  gets the name masters/NAME@NUMBER.vhdx, too (a hard link)
  *       b  gets the mark of a version instead of a snapshot's
  *       c  is named so by all its children
- *       d  loses its name in clients/
+ *       d  loses its name as a snapshot
  *   P4  the link masters/NAME@test.vhdx leads to it
  *
  * The state on disk tells what is done: after P2 the frozen image exists, and
@@ -58,7 +60,7 @@
 
 struct publishing {
 	const struct fleet *fleet;
-	const struct client *client;
+	const struct disk *disk;
 	const struct publish_options *options;
 	struct arena *arena;
 	struct versions versions;
@@ -96,7 +98,10 @@ static int check_shard(const struct client *client, const struct shard *shard,
 		client->name, tgtd_state_initiators(&live.arena, target));
 }
 
-int publish_check_idle(const struct fleet *fleet, const struct client *client)
+/* 0 if the client is logged in to no tgtd of the fleet and no other program has
+ * the disk open; -EBUSY with a message that names them; another -errno if a
+ * tgtd that may run does not answer. */
+static int check_idle(const struct fleet *fleet, const struct disk *disk)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 	pid_t pids[2 * SHARDS_MAX];
@@ -104,36 +109,36 @@ int publish_check_idle(const struct fleet *fleet, const struct client *client)
 	size_t n = 0;
 
 	for (size_t i = 0; i < fleet->n_shards; i++) {
-		int r = check_shard(client, &fleet->shards[i], pids, &n);
+		int r = check_shard(disk->client, &fleet->shards[i], pids, &n);
 
 		if (r < 0)
 			return r;
 	}
-	user = backing_files_user(&arena, client->disks->view, pids, n);
+	user = backing_files_user(&arena, disk->view, pids, n);
 	return user ? fail(-EBUSY,
-			   "%s: its disk is open: %s; end that program, then type the command again",
-			   client->name, user)
+			   "%s: its %s is open: %s; end that program, then type the command again",
+			   disk->client->name, disk_title(&arena, disk), user)
 		    : 0;
 }
 
-static bool is_outside_clients(const void *arg, const char *path)
+static bool is_of_no_client(const void *arg, const char *path)
 {
 	(void)arg;
-	return strncmp(path, "clients/", strlen("clients/")) != 0;
+	return !fleet_is_client_path(path);
 }
 
 /* P1 */
-static int merge(const struct fleet *fleet, const struct client *client)
+static int merge(const struct fleet *fleet, const struct disk *disk)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
-	const char *image = arena_printf(&arena, "%s/%s", fleet->store,
-					 client->disks->image);
+	const char *image =
+		arena_printf(&arena, "%s/%s", fleet->store, disk->image);
 	const char *parent, *base;
-	int r = image_parent_of(fleet, &arena, client->disks->image, &parent);
+	int r = image_parent_of(fleet, &arena, disk->image, &parent);
 
 	if (r == 0)
-		r = image_ancestor(fleet, &arena, client->disks->image,
-				   is_outside_clients, NULL, &base);
+		r = image_ancestor(fleet, &arena, disk->image, is_of_no_client,
+				   NULL, &base);
 	if (r < 0 || !parent || (base && !strcmp(base, parent)))
 		return r;
 	if (!base)
@@ -150,8 +155,8 @@ static int merge(const struct fleet *fleet, const struct client *client)
 static int freeze(const struct publishing *p)
 {
 	struct arena *arena = p->arena;
-	const char *image = arena_printf(arena, "%s/%s", p->fleet->store,
-					 p->client->disks->image);
+	const char *image =
+		arena_printf(arena, "%s/%s", p->fleet->store, p->disk->image);
 
 	return vhdfs_img_run((const char *const[]){
 		"vhdfs-img", "snapshot", "--store", p->fleet->store,
@@ -171,11 +176,10 @@ static int find_done(struct publishing *p, bool *ret)
 	int r;
 
 	*ret = false;
-	if (!image_holds_nothing(p->fleet, p->client->disks->image))
+	if (!image_holds_nothing(p->fleet, p->disk->image))
 		return 0;
-	r = image_parent_of(p->fleet, p->arena, p->client->disks->image,
-			    &parent);
-	if (r < 0 || !parent || !is_outside_clients(NULL, parent))
+	r = image_parent_of(p->fleet, p->arena, p->disk->image, &parent);
+	if (r < 0 || !parent || fleet_is_client_path(parent))
 		return r;
 	version = fleet_stat(p->fleet, parent, &st) == 0
 			  ? versions_find_file(&p->versions, &st)
@@ -183,7 +187,8 @@ static int find_done(struct publishing *p, bool *ret)
 	if (version && version->number == versions_last(&p->versions) &&
 	    version_mark_read(p->arena, &p->fleet->rootdir, version->path,
 			      &mark) &&
-	    !strcmp(mark.client, p->client->name)) {
+	    !strcmp(mark.client, p->disk->client->name) &&
+	    !strcmp(mark.disk, p->disk->name ? p->disk->name : "")) {
 		p->path = version->path;
 		p->number = version->number;
 		*ret = true;
@@ -192,7 +197,7 @@ static int find_done(struct publishing *p, bool *ret)
 	return fail(
 		-EINVAL,
 		"%s: expected a disk with changes, found that it equals %s; change it on the client, then type `tgt-glue publish' again",
-		p->client->disks->image, parent);
+		p->disk->image, parent);
 }
 
 /* Both directories have to be on one file system. */
@@ -203,38 +208,45 @@ static int check_directories(const struct publishing *p)
 	const char *dir = arena_printf(
 		p->arena, "%.*s.", (int)(name_last(family) - family), family);
 
-	if (fleet_stat(p->fleet, p->client->disks->image, &image) == 0 &&
+	if (fleet_stat(p->fleet, p->disk->image, &image) == 0 &&
 	    fleet_stat(p->fleet, dir, &masters) == 0 &&
 	    image.st_dev == masters.st_dev)
 		return 0;
 	return fail(
 		-EXDEV,
 		"%s: expected a directory on the file system of %s, found none",
-		dir, p->client->disks->image);
+		dir, p->disk->image);
 }
 
 /* The file has what the last session wrote; tgtd keeps it open. */
-static int flush(const struct client *client)
+static int flush(const struct disk *disk)
 {
-	_cleanup_close_ int fd =
-		open(client->disks->view, O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int fd = open(disk->view, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return errno == ENOENT
-			       ? 0
-			       : fail_errno(-errno, "%s", client->disks->view);
-	return fsync(fd) < 0 ? fail_errno(-errno, "%s", client->disks->view)
-			     : 0;
+		return errno == ENOENT ? 0
+				       : fail_errno(-errno, "%s", disk->view);
+	return fsync(fd) < 0 ? fail_errno(-errno, "%s", disk->view) : 0;
+}
+
+/* "the disk of CLIENT", or "disk NAME of CLIENT" */
+static const char *the_disk(const struct publishing *p)
+{
+	const char *words = disk_owner_words(p->arena, p->disk);
+
+	return p->disk->name ? words
+			     : arena_printf(p->arena, "the disk of %s", words);
 }
 
 /* Refuses file systems that were not unmounted, and tells what the disk has of
  * its machine. */
 static int check_contents(const struct publishing *p)
 {
-	const char *name = p->client->name;
+	const char *name = disk_owner_words(p->arena, p->disk);
+	const char *title = the_disk(p);
 	struct look look;
 
-	if (look_into(p->arena, p->client->disks->view, &look) < 0) {
+	if (look_into(p->arena, p->disk->view, &look) < 0) {
 		print_line(
 			stderr,
 			"tgt-glue: warning: the file systems of %s were not checked: %s",
@@ -242,20 +254,20 @@ static int check_contents(const struct publishing *p)
 		return 0;
 	}
 	if (look.unchecked.n)
-		print_line(
-			stderr,
-			"tgt-glue: warning: the disk of %s: not checked: partition %s",
-			name, look_text(p->arena, &look.unchecked));
+		print_line(stderr,
+			   "tgt-glue: warning: %s: not checked: partition %s",
+			   title, look_text(p->arena, &look.unchecked));
 	if (look.unclean.n && !p->options->unclean)
 		return fail(
 			-EBUSY,
-			"the disk of %s: expected file systems that were unmounted, found: partition %s; start the machine and shut it down, or add --unclean",
-			name, look_text(p->arena, &look.unclean));
+			"%s: expected file systems that were unmounted, found: partition %s; start the machine and shut it down, or add --unclean",
+			title, look_text(p->arena, &look.unclean));
 	if (look.identity.n)
 		print_line(
 			stderr,
 			"tgt-glue: warning: all clients of this version will have what identifies %s: %s",
-			name, look_text(p->arena, &look.identity));
+			p->disk->client->name,
+			look_text(p->arena, &look.identity));
 	return 0;
 }
 
@@ -270,11 +282,11 @@ static const char *snapshot_name(struct arena *arena, const char *family,
 	return n == 1 ? name : arena_printf(arena, "%s-%u", name, n);
 }
 
-/* Shows the disk of the client what the file has? */
+/* Does the disk show what the file has? */
 static bool is_present_state(const struct publishing *p,
 			     const struct stat *file)
 {
-	const char *image = p->client->disks->image, *parent;
+	const char *image = p->disk->image, *parent;
 	struct stat st;
 
 	return image_holds_nothing(p->fleet, image) &&
@@ -288,9 +300,9 @@ static void warn_stale(const struct publishing *p)
 {
 	print_line(
 		stderr,
-		"tgt-glue: warning: %s: a publish that did not end froze this state, and the disk of %s has changed since; it stays as a snapshot, which `vhdfs-img delete-snapshot %s %s' removes",
-		p->frozen, p->client->name,
-		shell_path(p->fleet->store, p->client->disks->image),
+		"tgt-glue: warning: %s: a publish that did not end froze this state, and %s has changed since; it stays as a snapshot, which `vhdfs-img delete-snapshot %s %s' removes",
+		p->frozen, the_disk(p),
+		shell_path(p->fleet->store, p->disk->image),
 		shell_word(p->name));
 }
 
@@ -307,8 +319,8 @@ static void choose_frozen(struct publishing *p, bool warns,
 		const struct version *has;
 
 		p->name = snapshot_name(p->arena, p->versions.family, n);
-		p->frozen = family_path(p->arena, p->client->disks->image,
-					p->name, false);
+		p->frozen =
+			family_path(p->arena, p->disk->image, p->name, false);
 		if (fleet_stat(p->fleet, p->frozen, &st) < 0)
 			return;
 		has = versions_find_file(&p->versions, &st);
@@ -329,7 +341,7 @@ static int make_complete(const struct publishing *p, const struct stat *st,
 			 const char *path, const char *note)
 {
 	int r = version_mark_set(p->arena, &p->fleet->rootdir, p->frozen,
-				 p->client->name, note);
+				 p->disk->client->name, p->disk->name, note);
 
 	if (r == 0)
 		r = reparent(p->fleet, st, path);
@@ -340,7 +352,7 @@ static int make_complete(const struct publishing *p, const struct stat *st,
 static int check_before(const struct publishing *p)
 {
 	struct stat st;
-	int r = publish_check_idle(p->fleet, p->client);
+	int r = check_idle(p->fleet, p->disk);
 
 	if (r == 0)
 		r = check_directories(p);
@@ -350,7 +362,7 @@ static int check_before(const struct publishing *p)
 	    !(p->resumes && fleet_stat(p->fleet, p->frozen, &st) == 0 &&
 	      versions_find_file(&p->versions, &st)))
 		r = check_next_name(p->fleet, p->arena, &p->versions);
-	return r == 0 ? flush(p->client) : r;
+	return r == 0 ? flush(p->disk) : r;
 }
 
 /* Up to P2. */
@@ -373,10 +385,10 @@ static int make_frozen(struct publishing *p, bool *ret_done)
 		return r;
 	r = adopt(p->fleet, p->arena, &p->versions); /* P0 */
 	if (r == 0)
-		r = merge(p->fleet, p->client);
+		r = merge(p->fleet, p->disk);
 	/* The merge may have taken long. */
 	if (r == 0)
-		r = publish_check_idle(p->fleet, p->client);
+		r = check_idle(p->fleet, p->disk);
 	return r < 0 ? r : freeze(p);
 }
 
@@ -403,13 +415,11 @@ static int begin(struct publishing *p, const char *family)
 			     &p->versions);
 }
 
-int publish_prepare(const struct fleet *fleet, const struct client *client,
+int publish_prepare(const struct fleet *fleet, const struct disk *disk,
 		    const char *family)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
-	struct publishing p = { .fleet = fleet,
-				.client = client,
-				.arena = &arena };
+	struct publishing p = { .fleet = fleet, .disk = disk, .arena = &arena };
 	const struct version *old;
 	int r = begin(&p, family);
 
@@ -418,16 +428,16 @@ int publish_prepare(const struct fleet *fleet, const struct client *client,
 	choose_frozen(&p, false, &old);
 	r = check_before(&p);
 	/* Else the state is frozen already, or nearly. */
-	return r < 0 || p.resumes || old ? r : merge(fleet, client);
+	return r < 0 || p.resumes || old ? r : merge(fleet, disk);
 }
 
-int publish_run(const struct fleet *fleet, const struct client *client,
+int publish_run(const struct fleet *fleet, const struct disk *disk,
 		const char *family, const struct publish_options *options,
 		unsigned *ret_number)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 	struct publishing p = { .fleet = fleet,
-				.client = client,
+				.disk = disk,
 				.options = options,
 				.arena = &arena };
 	bool done = false;

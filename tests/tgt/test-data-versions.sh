@@ -1,0 +1,144 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Versions of the masters of data disks: each disk of a client goes over or stays
+# by itself, and a data disk can be published.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
+. "${0%/*}/versions.sh"
+
+# start_games CLIENT... <<KEYS: a server with two versions of win11 and of games;
+# the clients have a disk games, with these keys too.  Each system disk has
+# "mine".
+start_games() {
+	local client
+
+	requires_initiator
+	requires jq
+	make_versions 2
+	add_versions games 2
+	start_tgtd
+	write_fleet "$@" < <(printf '[disk games]\nlun = 2\nmaster = masters/games\n' &&
+		cat)
+	sed -i '/^\[defaults\]/a disks = games' "$scratch/fleet.conf"
+	expect 0 glue apply
+	for client; do
+		write_disk "clients/$client.vhdx" mine
+	done
+}
+
+games_is_on() {
+	equal "the parent of games of $1" "masters/games@$2.vhdx" \
+		"$(parent "disks/games/$1.vhdx")"
+}
+
+did_nothing() {
+	[ ! -s "$scratch/stdout" ] ||
+		fail "expected no change, found: $(cat "$scratch/stdout")"
+}
+
+test_publish_chooses_the_disk() {
+	start_games pc1 </dev/null
+	sed -i 's/^disks = .*/disks = games twin stage shared/' \
+		"$scratch/fleet.conf"
+	vhdfs-img create --size 64M "$scratch/store/masters/shared.vhdx"
+	cat >>"$scratch/fleet.conf" <<-END
+		[disk twin]
+		lun = 3
+		master = masters/games@1
+		[disk stage]
+		lun = 4
+		size = 64M
+		[disk shared]
+		lun = 5
+		image = masters/shared
+	END
+	expect 0 glue apply
+	write_disk disks/twin/pc1.vhdx twin
+	write_disk disks/stage/pc1.vhdx stage
+	expect_error 1 'masters/games.vhdx: expected the master of one disk of pc1, found disks games and twin; add --disk NAME' \
+		glue publish pc1 games
+	expect_error 1 "expected a disk with an image of the client's own, found disk shared of client pc1" \
+		glue publish --disk shared pc1 games
+	expect_error 1 "expected a data disk of the client, found 'none'" \
+		glue publish --disk none pc1 games
+	expect 0 glue publish --disk twin pc1 games
+	equal "version 3 of games" twin "$(disk masters/games@3.vhdx)"
+	games_is_on pc1 1
+	# A disk of its own becomes the first version of a master.
+	expect 0 glue publish --disk stage pc1 masters/maps
+	did '^masters/maps.vhdx: version 1, of disk stage of pc1, '
+	equal "version 1 of maps" stage "$(disk masters/maps@1.vhdx)"
+	equal "disk stage" stage "$(disk disks/stage/pc1.vhdx)"
+	equal "its parent" masters/maps@1.vhdx "$(parent disks/stage/pc1.vhdx)"
+	expect 0 glue apply
+	did_nothing
+	# Without --disk, a new name is for the system disk.
+	expect 0 glue publish pc1 masters/other
+	equal "version 1 of other" mine "$(disk masters/other@1.vhdx)"
+}
+
+test_disks_to_be_published_are_completed() {
+	start_games pc1 </dev/null
+	equal "disks" games "$(tgt-glue --complete \
+		--config "$scratch/fleet.conf" publish --disk g)"
+	equal "masters" masters/games "$(tgt-glue --complete \
+		--config "$scratch/fleet.conf" promote masters/g)"
+}
+
+test_publish_refuses_a_data_disk_in_use() {
+	start_games pc1 </dev/null
+	write_disk disks/games/pc1.vhdx new
+	# At its system disk: the target is one.
+	hold_session pc1
+	expect_error 1 'tgt-glue: pc1: logged in: .* from 127.0.0.1; shut it down' \
+		glue publish pc1 games
+	end_session
+	exec 8<"$scratch/mnt/disks/games/pc1.vhdx.raw"
+	expect_error 1 'pc1: its disk games is open: ' glue publish pc1 games
+	exec 8<&-
+	# Another disk may be open.
+	exec 8<"$scratch/mnt/clients/pc1.vhdx.raw"
+	expect 0 glue publish pc1 games
+	exec 8<&-
+	expect_error 1 'disks/games/pc1.vhdx: expected a disk with changes, found that it equals masters/games@3' \
+		publish_again
+}
+
+# The version under test is not the last any more.
+publish_again() {
+	cp "$scratch/store/masters/games@2.vhdx" \
+		"$scratch/store/masters/games@4.vhdx"
+	glue publish pc1 games
+}
+
+test_publish_checks_the_file_systems_of_the_data_disk() {
+	start_games pc1 </dev/null
+	write_disk disks/games/pc1.vhdx new
+	cat >"$scratch/look" <<-END
+		#!/bin/sh
+		case \$1 in
+		*/disks/games/pc1.vhdx.raw) echo unclean 1 ntfs it was not unmounted ;;
+		esac
+	END
+	chmod 755 "$scratch/look"
+	export VHDFS_LOOK_INTO=$scratch/look
+	expect_error 1 'tgt-glue: disk games of pc1: expected file systems that were unmounted, found: partition 1 ntfs' \
+		glue publish pc1 games
+	equal "versions" 2 "$(glue versions games --json | jq length)"
+	equal "the disk" new "$(disk disks/games/pc1.vhdx)"
+	expect 0 glue publish --unclean pc1 games
+	expect 0 glue publish pc1 win11
+	unset VHDFS_LOOK_INTO
+}
+
+test_check_names_a_master_that_depends_on_a_data_disk() {
+	start_games pc1 </dev/null
+	vhdfs-img create --parent "$scratch/store/masters/games@1.vhdx" \
+		"$scratch/store/disks/games/old.vhdx"
+	vhdfs-img create --parent "$scratch/store/disks/games/old.vhdx" \
+		"$scratch/store/masters/games@7.vhdx"
+	expect_error 1 'masters/games@7.vhdx: parent: expected no image of a client, found disks/games/old.vhdx' \
+		glue check
+}
+
+run_tests
