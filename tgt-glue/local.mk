@@ -37,6 +37,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/vhdfs-img.h \
 	tgt-glue/command/apply.c \
 	tgt-glue/command/backup.c \
+	tgt-glue/command/behind.c \
+	tgt-glue/command/behind.h \
 	tgt-glue/command/boot-files.c \
 	tgt-glue/command/boot-script.c \
 	tgt-glue/command/boot-script.h \

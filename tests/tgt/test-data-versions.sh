@@ -31,9 +31,180 @@ games_is_on() {
 		"$(parent "disks/games/$1.vhdx")"
 }
 
+games_went_over() {
+	[ "$(parent "disks/games/$1.vhdx")" = "masters/games@$2.vhdx" ]
+}
+
+# kept CLIENT...: their system disks were not touched.
+kept() {
+	local client
+
+	for client; do
+		equal "system disk of $client" mine "$(disk "clients/$client.vhdx")"
+	done
+	equal "old images of system disks" "" \
+		"$(find "$scratch/store/clients" -name '.pc*')"
+}
+
 did_nothing() {
 	[ ! -s "$scratch/stdout" ] ||
 		fail "expected no change, found: $(cat "$scratch/stdout")"
+}
+
+test_disk_without_data_goes_over_and_one_with_data_stays() {
+	start_games pc1 pc2 </dev/null
+	write_disk disks/games/pc1.vhdx saved
+	expect 0 glue promote masters/games 2
+	did '^masters/games.vhdx: version 2 is in production$'
+	did '^1 client goes over with disk games before the next boot: '
+	did '^1 client stays with disk games on another version .*; `tgt-glue reset --disk games pc1. gives'
+	expect 0 glue plan
+	did '^pc2: target: make it again \(disk games: its master is masters/games@2.vhdx now\)$'
+	said '1 client stays with disk games on another version of masters/games.vhdx .*; `tgt-glue reset --disk games CLIENT. gives'
+	games_is_on pc2 1
+	expect 0 glue apply
+	did '^pc2: disk games: image: disks/games/pc2.vhdx is fresh, a child of masters/games@2.vhdx$'
+	games_is_on pc1 1
+	games_is_on pc2 2
+	equal "games of pc1" saved "$(disk disks/games/pc1.vhdx)"
+	equal "games of pc2" "version 2" "$(disk disks/games/pc2.vhdx)"
+	kept pc1 pc2
+	expect 0 glue apply
+	did_nothing
+	# The advice.
+	expect 0 glue reset --disk games pc1
+	games_is_on pc1 2
+	kept pc1 pc2
+	expect 0 glue promote games --back
+	did '^2 clients go over with disk games'
+	expect 0 glue apply
+	games_is_on pc1 1
+	games_is_on pc2 1
+	kept pc1 pc2
+}
+
+test_update_reset_of_a_data_disk_is_its_own() {
+	start_games pc1 <<-END
+		update = reset
+	END
+	write_disk disks/games/pc1.vhdx saved
+	expect 0 glue promote games 2
+	expect 0 glue promote win11 2
+	did '^1 client stays on another version .*`tgt-glue reset pc1. '
+	expect 0 glue apply
+	did '^pc1: disk games: image: disks/games/pc1.vhdx is fresh; the old one is disks/games/\.pc1\.vhdx\.'
+	games_is_on pc1 2
+	is_on pc1 1
+	kept pc1
+}
+
+test_new_system_master_leaves_the_data_disk() {
+	start_games pc1 </dev/null
+	sed -i '/^\[client pc1\]/a update = reset' "$scratch/fleet.conf"
+	write_disk disks/games/pc1.vhdx saved
+	expect 0 glue promote win11 2
+	expect 0 glue apply
+	is_on pc1 2
+	games_is_on pc1 1
+	equal "games" saved "$(disk disks/games/pc1.vhdx)"
+}
+
+test_both_disks_go_over_at_once() {
+	start_games pc1 </dev/null
+	expect 0 glue reset pc1 # it has no data then
+	produce 2
+	produce 2 games
+	expect 0 glue apply
+	did '^pc1: target: made again \(its master is masters/win11@2.vhdx now; disk games: its master is masters/games@2.vhdx now\)$'
+	is_on pc1 2
+	games_is_on pc1 2
+}
+
+# The system disk has reset = boot too, and is not behind.
+test_reset_boot_of_a_data_disk_goes_over() {
+	start_games pc1 <<-END
+		reset = boot
+	END
+	sed -i '/^\[client pc1\]/a reset = boot' "$scratch/fleet.conf"
+	expect 0 glue apply
+	write_disk disks/games/pc1.vhdx saved
+	expect 0 glue promote games 2
+	did '^1 client goes over with disk games'
+	expect 0 glue apply
+	games_is_on pc1 2
+	kept pc1
+	expect 0 glue status
+	did '^all is as fleet.conf says$'
+	[ ! -e "$scratch/targets.conf.resets" ] ||
+		fail "expected no reset that is due"
+	grep -q 'games/pc1' "$scratch/targets.conf" ||
+		fail "expected the client in the targets-file"
+	expect 0 glue apply
+	did_nothing
+}
+
+# The system disk stays: it is no reason not to admit the client.
+test_disk_that_cannot_go_over_is_named_and_the_other_one_does() {
+	start_games pc1 <<-END
+		reset = boot
+	END
+	sed -i '/^\[client pc1\]/a update = reset' "$scratch/fleet.conf"
+	produce 2
+	produce 2 games
+	exec 8<"$scratch/mnt/clients/pc1.vhdx.raw"
+	expect 4 glue apply
+	said '^tgt-glue: pc1: image: skipped: its disk is open'
+	exec 8<&-
+	is_on pc1 1
+	games_is_on pc1 2
+	is_open pc1
+	[ ! -e "$scratch/targets.conf.resets" ] ||
+		fail "expected no reset that is due"
+	expect 0 glue apply
+	is_on pc1 2
+}
+
+test_logged_in_client_goes_over_at_its_logout() {
+	start_games pc1 pc2 <<-END
+		update = reset
+	END
+	tgt-glue --config "$scratch/fleet.conf" watch >>"$scratch/watch.log" 2>&1 &
+	watch_pid=$!
+	at_exit 'kill "$watch_pid"; wait "$watch_pid" || true'
+	lun=2
+	hold_session pc1
+	works write 5
+	wait_until 20 grep -q ":pc1" "$scratch/targets.conf.sessions"
+	expect 0 glue promote games 2
+	expect 0 glue apply
+	wait_until 20 games_went_over pc2 2
+	works read 9
+	works write 6
+	games_is_on pc1 1
+	end_session
+	wait_until 30 games_went_over pc1 2
+	kept pc1 pc2
+}
+
+test_publish_of_a_plain_master_makes_two_versions() {
+	start_games pc1 pc2 </dev/null
+	vhdfs-img create --size 64M "$scratch/store/masters/maps.vhdx"
+	wait_until 5 test -s "$scratch/mnt/masters/maps.vhdx.raw"
+	write_disk masters/maps.vhdx old
+	sed -i 's/^disks = .*/disks = games maps/' "$scratch/fleet.conf"
+	printf '[disk maps]\nlun = 3\nmaster = masters/maps\n' \
+		>>"$scratch/fleet.conf"
+	expect 0 glue apply
+	write_disk disks/maps/pc1.vhdx new
+	expect 0 glue publish pc1 maps
+	did '^masters/maps.vhdx: version 2, of disk maps of pc1, '
+	equal "parent of pc1" masters/maps@2.vhdx "$(parent disks/maps/pc1.vhdx)"
+	equal "parent of pc2" masters/maps@1.vhdx "$(parent disks/maps/pc2.vhdx)"
+	games_is_on pc1 1
+	expect 0 glue promote maps
+	expect 0 glue apply
+	equal "maps of pc2" new "$(disk disks/maps/pc2.vhdx)"
+	kept pc1 pc2
 }
 
 test_publish_chooses_the_disk() {

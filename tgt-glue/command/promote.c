@@ -5,69 +5,28 @@
 #include "tgt-glue/versions/promote.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "tgt-glue/command/behind.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/family.h"
 #include "tgt-glue/command/version-operand.h"
 #include "tgt-glue/reconcile/client-image.h"
-#include "tgt-glue/reconcile/follow.h"
 #include "tgt-glue/versions/retire.h"
-
-static const char *plural(size_t n, const char *one, const char *several)
-{
-	return n == 1 ? one : several;
-}
-
-/* The names of the clients that stay, or CLIENT... for many. */
-static const char *stay_names(struct arena *arena, const struct strings *stay)
-{
-	enum { SHOWN = 12 };
-	const char *text = "";
-
-	if (stay->n > SHOWN)
-		return " CLIENT...";
-	for (size_t i = 0; i < stay->n; i++)
-		text = arena_printf(arena, "%s %s", text, stay->v[i]);
-	return text;
-}
 
 /* The clients of the family that are not on the version that they want. */
 static void report(const struct fleet *fleet, const char *family)
 {
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 	_cleanup_(clients_fini) struct clients clients = { 0 };
-	struct strings stay = { 0 };
-	size_t follow = 0;
 
 	clients_init(&clients, fleet, &arena);
-	for (size_t i = 0; i < fleet->n; i++) {
-		const struct client *client = &fleet->clients[i];
-		enum follow is;
-
-		if (strcmp(client->disks->family, family) != 0)
-			continue;
-		client_image_inspect(&clients, client->disks);
-		is = follow_of(&clients, client);
-		follow += is == FOLLOWS;
-		if (is == STAYS)
-			strings_add(&arena, &stay, client->name);
-	}
-	if (follow)
-		print_line(
-			stdout,
-			"%zu client%s go%s over before the next boot: `tgt-glue watch' does it after the logout, `tgt-glue apply' now for those that are not logged in",
-			follow, plural(follow, "", "s"),
-			plural(follow, "es", ""));
-	if (stay.n)
-		print_line(
-			stdout,
-			"%zu client%s stay%s on another version (update = keep, or restored); `tgt-glue reset%s' gives a fresh disk of the version that fleet.conf wants",
-			stay.n, plural(stay.n, "", "s"),
-			plural(stay.n, "s", ""), stay_names(&arena, &stay));
+	for (size_t i = 0; i < fleet->n_disks; i++)
+		if (text_equal(fleet->disks[i].family, family))
+			client_image_inspect(&clients, &fleet->disks[i]);
+	behind_print(&clients, family);
 }
 
 static int fail_both(void)

@@ -26,7 +26,7 @@ enum { KINDS = sizeof kind_keys / sizeof *kind_keys };
 #define KEY(name) (1u << DISK_KEY_##name)
 static const unsigned other_keys[KINDS] = {
 	[DISK_CHILD] = KEY(FORMAT) | KEY(BLOCK_SIZE) | KEY(RESET) | KEY(KEEP) |
-		       KEY(QUOTA) | KEY(WRITE_CACHE) | KEY(THIN),
+		       KEY(QUOTA) | KEY(UPDATE) | KEY(WRITE_CACHE) | KEY(THIN),
 	[DISK_OWN] = KEY(FORMAT) | KEY(BLOCK_SIZE) | KEY(QUOTA) |
 		     KEY(WRITE_CACHE) | KEY(THIN),
 	[DISK_SHARED] = KEY(FORMAT),
@@ -202,6 +202,7 @@ static void resolve_section(struct resolving *r)
 	const size_t mistakes = conf->n_mistakes;
 	const char *block_size = value_of(r, DISK_KEY_BLOCK_SIZE);
 	const char *reset = value_of(r, DISK_KEY_RESET);
+	const char *update = value_of(r, DISK_KEY_UPDATE);
 
 	disk->name = r->own->name;
 	disk->conf = r->own;
@@ -220,6 +221,7 @@ static void resolve_section(struct resolving *r)
 	disk->write_cache = flag_of(r, DISK_KEY_WRITE_CACHE, true);
 	disk->thin = flag_of(r, DISK_KEY_THIN, false);
 	disk->reset_boot = reset && !strcmp(reset, "boot");
+	disk->update_reset = update && !strcmp(update, "reset");
 	disk->keep =
 		value_read_number(value_of(r, DISK_KEY_KEEP), DEFAULT_KEEP);
 	disks_set_quota(disk, value_of(r, DISK_KEY_QUOTA));

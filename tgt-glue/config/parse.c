@@ -97,6 +97,7 @@ static const struct key disk_keys[DISK_KEYS] = {
 	[DISK_KEY_RESET] = TEXT("reset", &value_reset, 0),
 	[DISK_KEY_KEEP] = NUMBER("keep", 0, 0, 1000),
 	[DISK_KEY_QUOTA] = TEXT("quota", &value_quota, 0),
+	[DISK_KEY_UPDATE] = TEXT("update", &value_update, 0),
 	[DISK_KEY_READONLY] = TEXT("readonly", &value_flag, 0),
 	[DISK_KEY_WRITE_CACHE] = TEXT("write-cache", &value_flag, 0),
 	[DISK_KEY_THIN] = TEXT("thin", &value_flag, 0),

@@ -139,6 +139,7 @@ int boot_resets_add(struct reconcile *reconcile)
 		r = add_new_targets(reconcile, &any_new);
 	if (r == 0 && (changed || any_new) && !reconcile->dry)
 		r = boot_resets_save(reconcile);
+	reconcile->was_due = *due;
 	for (size_t i = 0; r == 0 && !reconcile->options.only && i < due->n;
 	     i++)
 		if (fleet_client(fleet, due->v[i]))
@@ -183,8 +184,10 @@ void boot_resets_set(struct shard_pass *pass, const struct client *client,
 		state->unlisted = true;
 		return;
 	}
+	/* What the last session left is on any of its disks. */
 	if (!strings_have(&all->due, client->name) ||
-	    !are_all_reset(&all->options, client))
+	    (strings_have(&all->was_due, client->name) &&
+	     !are_all_reset(&all->options, client)))
 		return;
 	for (size_t i = 0; i < all->due.n; i++)
 		if (strcmp(all->due.v[i], client->name) != 0)
@@ -212,9 +215,12 @@ void boot_resets_end(struct shard_pass *pass)
 	for (size_t i = 0; i < pass->plan.n; i++) {
 		const struct work *w = &pass->plan.works[i];
 
-		/* A restore has replaced the disk, too. */
+		/* A restore has replaced the disk, too.  Of a client that this
+		 * concerns, another disk was not reset. */
 		if (w->reset && w->outcome != OUTCOME_FAILED &&
-		    w->outcome != OUTCOME_NOT_RESET)
+		    (w->outcome != OUTCOME_NOT_RESET ||
+		     boot_resets_concern(pass->clients, &pass->all->options,
+					 w->client)))
 			boot_resets_set(pass, w->client, false);
 	}
 }

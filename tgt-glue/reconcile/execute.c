@@ -194,7 +194,8 @@ static void reset_disk(struct plan *plan, struct work *work,
 	if (replace_image(plan, disk) == 0) {
 		if (are_shown(plan, disk) < 0)
 			fail_work(plan, work, "its fresh image");
-	} else if (boot_resets_concern(plan->clients, plan->options,
+	} else if (disk->reset_boot &&
+		   boot_resets_concern(plan->clients, plan->options,
 				       work->client)) {
 		work_stop(
 			plan, work, OUTCOME_FAILED,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Clients that go over to another version of their master.
+ * Disks that go over to another version of their master: system disks, and data
+ * disks with a master, each by itself.
  *
- * A client is BEHIND if its disk descends from another version than the one
- * that fleet.conf wants.  It FOLLOWS, when it is not logged in, if nothing of
- * it is lost: `reset = boot', `update = reset', or an image without data.  Else
- * it STAYS until its administrator resets it.  A client whose disk was
- * published as a version has no data in its image; it stays until that version,
- * or a later one, is wanted.  An old image that was restored stays, too, but
- * for `reset = boot'.
+ * A disk is BEHIND if it descends from another version than the one that
+ * fleet.conf wants.  It FOLLOWS, when its client is not logged in, if nothing
+ * of it is lost: `reset = boot', `update = reset', or an image without data.
+ * Else it STAYS until its administrator resets it.  A disk that was published
+ * as a version has no data in its image; it stays until that version, or a
+ * later one, is wanted.  An old image that was restored stays, too, but for
+ * `reset = boot'.
  */
 #ifndef TGT_GLUE_RECONCILE_FOLLOW_H
 #define TGT_GLUE_RECONCILE_FOLLOW_H
@@ -21,14 +22,13 @@ enum follow {
 	STAYS,
 };
 
-/* Of the system disk of a client whose image was inspected.  Reads the image.
- */
-enum follow follow_of(struct clients *clients, const struct client *client);
+/* Of a disk whose image was inspected.  Reads the image. */
+enum follow follow_of(struct clients *clients, const struct disk *disk);
 
 /*
- * Step of a pass: chooses the clients that go over in this pass, adds them to
- * the resets, and those that are logged in to reconcile->followers.  Prints how
- * many stay.
+ * Step of a pass: chooses the disks that go over in this pass, all of a client
+ * together, and adds clients that are logged in to reconcile->followers. Prints
+ * how many stay.
  *
  * A pass deletes the targets of all its resets before it makes the first image,
  * so few clients go over in one pass: a machine that is switched on meanwhile

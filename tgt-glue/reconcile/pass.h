@@ -37,6 +37,7 @@ struct reconcile {
 	/* Clients that are not admitted until they are reset
 	 * (boot-resets.h). */
 	struct strings due;
+	struct strings was_due; /* the same, before the pass */
 	/* IQNs and names of new clients that take up images (new-clients.h). */
 	struct pairs new_clients;
 	struct clients clients;

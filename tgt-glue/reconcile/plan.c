@@ -36,13 +36,22 @@ static bool loses_no_rule(struct arena *arena, const struct client *client,
 	return true;
 }
 
+bool plan_follows(const struct plan_options *options, const struct disk *disk)
+{
+	for (size_t i = 0; i < options->n_follow; i++)
+		if (options->follow[i] == disk)
+			return true;
+	return false;
+}
+
 bool plan_resets(const struct plan_options *options, const struct disk *disk)
 {
 	const char *name = disk->client->name;
 
 	return (strings_have(&options->reset, name) &&
 		text_equal(disk->name, options->reset_disk)) ||
-	       (strings_have(&options->boot, name) && disk->reset_boot);
+	       (strings_have(&options->boot, name) && disk->reset_boot) ||
+	       plan_follows(options, disk);
 }
 
 bool plan_resets_client(const struct plan_options *options,
@@ -206,11 +215,33 @@ static const struct tgtd_target *number_holder(const struct plan *plan,
 	return t && strcmp(t->name, client->iqn) != 0 && !t->ours ? t : NULL;
 }
 
+/* "its master is MASTER now", of each disk that goes over; null: none does. */
+static const char *follow_reason(struct plan *plan, const struct client *client)
+{
+	const char *text = NULL;
+
+	for (size_t i = 0; i < client->n_disks; i++) {
+		const struct disk *disk = &client->disks[i];
+
+		if (!plan_follows(plan->options, disk))
+			continue;
+		text = arena_printf(
+			&plan->arena, "%s%s%sits master is %s now",
+			text ? text : "", text ? "; " : "",
+			disk->name ? arena_printf(&plan->arena,
+						  "disk %s: ", disk->name)
+				   : "",
+			disk->master);
+	}
+	return text;
+}
+
 static const char *reset_reason(struct plan *plan, const struct client *client)
 {
-	if (strings_have(&plan->options->follow, client->name))
-		return arena_printf(&plan->arena, "its master is %s now",
-				    client->disks->master);
+	const char *follows = follow_reason(plan, client);
+
+	if (follows)
+		return follows;
 	return plan->clients->which  ? "restore"
 	       : plan->clients->from ? "rename"
 				     : "reset";

@@ -70,8 +70,9 @@ struct plan_options {
 	 * disk) gets a fresh image, or another one (struct clients). */
 	struct strings reset;
 	const char *reset_disk;
-	/* Of these, the ones that go over to another version (follow.h). */
-	struct strings follow;
+	/* Disks that go over to another version of their master (follow.h). */
+	const struct disk **follow;
+	size_t n_follow;
 	/* Clients of which the disks with `reset = boot' get a fresh image. */
 	struct strings boot;
 	bool only; /* do nothing for other clients */
@@ -130,6 +131,8 @@ bool plan_resets(const struct plan_options *options, const struct disk *disk);
 /* The same of a disk of the client. */
 bool plan_resets_client(const struct plan_options *options,
 			const struct client *client);
+/* True if the disk goes over to another version. */
+bool plan_follows(const struct plan_options *options, const struct disk *disk);
 
 /* True if the work gives its target, which stays, the disk, which it lacks. */
 bool work_adds(const struct work *work, const struct disk *disk);

@@ -362,7 +362,9 @@ static bool unlist_blocked(struct shard_pass *pass)
 static int apply_to_tgtd(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
-	const bool any_resets = plan->options->reset.n || plan->options->boot.n;
+	const bool any_resets = plan->options->reset.n ||
+				plan->options->boot.n ||
+				plan->options->n_follow;
 	_cleanup_(tgtd_state_fini) struct tgtd_state now = { 0 };
 	int r = shard_pass_forget_touched(pass);
 
