@@ -120,6 +120,20 @@ test_both_disks_go_over_at_once() {
 	games_is_on pc1 2
 }
 
+test_many_clients_go_over_in_several_passes() {
+	local clients
+
+	mapfile -t clients < <(seq -f 'pc%g' 40)
+	start_games "${clients[@]}" </dev/null
+	produce 2 games
+	expect 0 glue apply
+	equal "gone over" 40 "$(grep -c 'made again (disk games: its master' \
+		"$scratch/stdout")"
+	equal "clients of version 2" 40 "$(glue versions games --json |
+		jq '.[1].clients | length')"
+	kept "${clients[@]}"
+}
+
 # The system disk has reset = boot too, and is not behind.
 test_reset_boot_of_a_data_disk_goes_over() {
 	start_games pc1 <<-END
@@ -184,6 +198,44 @@ test_logged_in_client_goes_over_at_its_logout() {
 	end_session
 	wait_until 30 games_went_over pc1 2
 	kept pc1 pc2
+}
+
+test_publish_makes_a_version_of_a_data_disk() {
+	local image
+
+	start_games pc1 pc2 pc3 </dev/null
+	image=disks/games/pc1.vhdx
+	write_disk "$image" one
+	vhdfs-img snapshot "$scratch/store/$image" before
+	write_disk "$image" new
+	expect 0 glue publish pc1 masters/games --note "more games"
+	did '^masters/games.vhdx: version 3, of disk games of pc1, is under test; '
+	equal "the disk" new "$(disk masters/games@3.vhdx)"
+	equal "parent of version 3" masters/games@1.vhdx \
+		"$(parent masters/games@3.vhdx)"
+	games_is_on pc1 3
+	equal "games of pc1" new "$(disk "$image")"
+	equal "the version" '{"number":3,"client":"pc1","disk":"games","note":"more games","channels":["test"],"clients":["pc1"],"disks":[{"client":"pc1","disk":"games"}]}' \
+		"$(glue versions games --json | jq -c '.[2] |
+			{number, client, disk, note, channels, clients, disks}')"
+	kept pc1 pc2 pc3
+	is_on pc1 1
+	expect 0 glue check
+	# It stays on what it has published; the others go over.
+	expect 0 glue apply
+	games_is_on pc1 3
+	write_disk disks/games/pc3.vhdx saved
+	expect 0 glue promote games
+	expect 0 glue apply
+	games_is_on pc2 3
+	equal "games of pc2" new "$(disk disks/games/pc2.vhdx)"
+	games_is_on pc3 1
+	expect 0 glue versions games
+	did '^ +1 .* 1  back *$'
+	did '^ +3 .* 2  production test +more games$'
+	did '^ +on it with disk games: pc1 pc2$'
+	did '^1 client stays with disk games .*`tgt-glue reset --disk games pc3. '
+	expect 0 vhdfs-img check "$scratch/store/masters/games@3.vhdx"
 }
 
 test_publish_of_a_plain_master_makes_two_versions() {
@@ -300,6 +352,46 @@ test_publish_checks_the_file_systems_of_the_data_disk() {
 	expect 0 glue publish --unclean pc1 games
 	expect 0 glue publish pc1 win11
 	unset VHDFS_LOOK_INTO
+}
+
+test_retire_names_the_data_disks_that_need_a_version() {
+	start_games pc1 pc2 </dev/null
+	write_disk disks/games/pc1.vhdx saved
+	expect_error 1 'it is the version in production' glue retire games 1
+	expect 0 glue promote games 2
+	expect 0 glue apply
+	expect_error 1 'masters/games@1.vhdx: it is, or may be, the parent of disks/games/pc1.vhdx .disk games of pc1.; reset these clients .a data disk with --disk.' \
+		glue retire games 1
+	sed -i 's|^master = masters/games$|&@1|' "$scratch/fleet.conf"
+	expect_error 1 'masters/games@1.vhdx: it is the master in fleet.conf of disk games of pc1, disk games of pc2' \
+		glue retire games 1
+	sed -i 's|^master = masters/games@1|master = masters/games|' \
+		"$scratch/fleet.conf"
+	expect 0 glue reset --disk games pc1
+	rm "$scratch"/store/disks/games/.pc1.*
+	expect 0 glue retire games 1
+	kept pc1 pc2
+}
+
+# The newest two stay, what is or was in production, and what has a child.
+test_keep_versions_retires_those_of_data_disks() {
+	start_games pc1 pc2 </dev/null
+	sed -i '/^\[fleet\]/a keep-versions = 2' "$scratch/fleet.conf"
+	write_disk disks/games/pc1.vhdx saved
+	for i in 3 4; do
+		vhdfs-img create --size 64M "$scratch/store/masters/games@$i.vhdx"
+	done
+	for i in 2 3; do
+		expect 0 glue promote games "$i"
+		expect 0 glue apply
+		equal "versions" "1 2 3 4" "$(glue versions games --json |
+			jq '.[].number' | xargs)"
+	done
+	expect 0 glue promote games 4
+	equal "versions" "1 3 4" "$(glue versions games --json |
+		jq '.[].number' | xargs)"
+	games_is_on pc1 1
+	games_is_on pc2 3
 }
 
 test_check_names_a_master_that_depends_on_a_data_disk() {

@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/printable.h"
+#include "tgt-glue/command/behind.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/family.h"
 #include "tgt-glue/config/version-mark.h"
@@ -21,20 +22,25 @@
 
 enum { CHANNEL_WIDTH = sizeof "production back" - 1 };
 
+/* Disks that are on a version. */
+struct disk_list {
+	const struct disk **v;
+	size_t n;
+};
+
 struct list {
 	struct fleet fleet;
 	struct arena arena;
 	struct clients clients;
 	struct versions versions;
-	struct strings *on; /* of each version: the clients on it */
+	struct disk_list *on; /* of each version */
 };
 
-/* The version of the client's disk, or null. */
+/* The version of the disk, or null. */
 static const struct version *version_of(const struct list *list,
-					const struct client *client)
+					const struct disk *disk)
 {
-	const struct disk_state *state =
-		clients_disk(&list->clients, client->disks);
+	const struct disk_state *state = clients_disk(&list->clients, disk);
 	struct stat st;
 
 	return state->version && fleet_stat(&list->fleet, state->version,
@@ -51,20 +57,48 @@ static int read_list(struct list *list, const char *family)
 	clients_init(&list->clients, &list->fleet, &list->arena);
 	list->on = arena_alloc(&list->arena,
 			       (list->versions.n + 1) * sizeof *list->on);
-	for (size_t i = 0; r == 0 && i < list->fleet.n; i++) {
-		const struct client *client = &list->fleet.clients[i];
+	for (size_t i = 0; r == 0 && i < list->fleet.n_disks; i++) {
+		const struct disk *disk = &list->fleet.disks[i];
 		const struct version *version;
+		struct disk_list *on;
 
-		if (strcmp(client->disks->family, family) != 0)
+		if (!text_equal(disk->family, family))
 			continue;
-		client_image_inspect(&list->clients, client->disks);
-		version = version_of(list, client);
-		if (version)
-			strings_add(&list->arena,
-				    &list->on[version - list->versions.v],
-				    client->name);
+		client_image_inspect(&list->clients, disk);
+		version = version_of(list, disk);
+		if (!version)
+			continue;
+		on = &list->on[version - list->versions.v];
+		on->v = arena_grow(&list->arena, on->v, on->n, sizeof *on->v);
+		on->v[on->n++] = disk;
 	}
 	return r;
+}
+
+/* The clients that have the disk of that name (null: the system disk) on it. */
+static struct strings clients_with(struct list *list,
+				   const struct disk_list *on, const char *name)
+{
+	struct strings names = { 0 };
+
+	for (size_t i = 0; i < on->n; i++)
+		if (text_equal(on->v[i]->name, name))
+			strings_add(&list->arena, &names,
+				    on->v[i]->client->name);
+	return names;
+}
+
+/* The clients that have any disk on it. */
+static struct strings clients_on(struct list *list, const struct disk_list *on)
+{
+	struct strings names = { 0 };
+
+	/* The disks of a client are next to each other. */
+	for (size_t i = 0; i < on->n; i++)
+		if (!i || on->v[i]->client != on->v[i - 1]->client)
+			strings_add(&list->arena, &names,
+				    on->v[i]->client->name);
+	return names;
 }
 
 /* Names of the channels that lead to the version. */
@@ -89,22 +123,35 @@ static const char *join(struct arena *arena, const struct strings *list)
 	return text;
 }
 
+/* The clients whose disk of that name is on it. */
+static void print_clients(struct list *list, const struct disk_list *on,
+			  const char *name)
+{
+	struct strings clients = clients_with(list, on, name);
+
+	if (clients.n)
+		print_line(stdout, "           on it%s%s: %s",
+			   name ? " with disk " : "", name ? name : "",
+			   join(&list->arena, &clients));
+}
+
 static void print_version(struct list *list, const struct version *version)
 {
 	struct strings channels = channels_of(list, version);
-	const struct strings *on = &list->on[version - list->versions.v];
+	const struct disk_list *on = &list->on[version - list->versions.v];
+	struct strings clients = clients_on(list, on);
 	struct version_mark mark;
 
 	version_mark_read(&list->arena, &list->fleet.rootdir, version->path,
 			  &mark);
 	print_line(stdout, "%9u  %-20s  %8s  %7zu  %-*s%s%s", version->number,
 		   mark.date, size_text((uint64_t)version->st.st_blocks * 512),
-		   on->n, *mark.note ? CHANNEL_WIDTH : 0,
+		   clients.n, *mark.note ? CHANNEL_WIDTH : 0,
 		   join(&list->arena, &channels), *mark.note ? "  " : "",
 		   mark.note);
-	if (on->n)
-		print_line(stdout, "           on it: %s",
-			   join(&list->arena, on));
+	print_clients(list, on, NULL);
+	for (size_t i = 0; i < list->fleet.n_sections; i++)
+		print_clients(list, on, list->fleet.sections[i].name);
 }
 
 static void print_text(struct list *list)
@@ -122,6 +169,7 @@ static void print_text(struct list *list)
 		   "OWN SIZE", "CLIENTS", CHANNEL_WIDTH, "CHANNEL", "NOTE");
 	for (size_t i = 0; i < list->versions.n; i++)
 		print_version(list, &list->versions.v[i]);
+	behind_print(&list->clients, family);
 }
 
 static json_t *strings_json(const struct strings *list)
@@ -133,9 +181,22 @@ static json_t *strings_json(const struct strings *list)
 	return array;
 }
 
+static json_t *disks_json(const struct disk_list *on)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < on->n; i++)
+		json_array_append_new(array, json_pack("{s:s, s:s?}", "client",
+						       on->v[i]->client->name,
+						       "disk", on->v[i]->name));
+	return array;
+}
+
 static json_t *version_json(struct list *list, const struct version *version)
 {
+	const struct disk_list *on = &list->on[version - list->versions.v];
 	struct strings channels = channels_of(list, version);
+	struct strings clients = clients_on(list, on);
 	struct version_mark mark;
 	const char *parent;
 
@@ -144,15 +205,16 @@ static json_t *version_json(struct list *list, const struct version *version)
 	if (image_parent_of(&list->fleet, &list->arena, version->path,
 			    &parent) < 0)
 		parent = NULL;
-	return json_pack("{s:I, s:o, s:o, s:s, s:o, s:o, s:I, s:o, s:o}",
-			 "number", (json_int_t)version->number, "file",
-			 json_text(version->path), "parent",
-			 parent ? json_text(parent) : json_null(), "date",
-			 mark.date, "note", json_text(mark.note), "client",
-			 json_text(mark.client), "allocated",
-			 (json_int_t)version->st.st_blocks * 512, "channels",
-			 strings_json(&channels), "clients",
-			 strings_json(&list->on[version - list->versions.v]));
+	return json_pack(
+		"{s:I, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o}",
+		"number", (json_int_t)version->number, "file",
+		json_text(version->path), "parent",
+		parent ? json_text(parent) : json_null(), "date", mark.date,
+		"note", json_text(mark.note), "client", json_text(mark.client),
+		"disk", *mark.disk ? json_text(mark.disk) : json_null(),
+		"allocated", (json_int_t)version->st.st_blocks * 512,
+		"channels", strings_json(&channels), "clients",
+		strings_json(&clients), "disks", disks_json(on));
 }
 
 static int print_list_json(struct list *list)

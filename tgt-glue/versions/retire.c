@@ -46,12 +46,28 @@ static int check_fleet(struct retirement *t, const struct version *version)
 					    : disk->master_name;
 
 		if (named && !strcmp(named, version->path))
-			strings_add_once(&t->arena, &names, disk->client->name);
+			strings_add_once(&t->arena, &names,
+					 disk_owner_words(&t->arena, disk));
 	}
 	return names.n ? fail(-EBUSY,
 			      "%s: it is the master in fleet.conf of %s",
 			      version->path, list_names(&t->arena, &names))
 		       : 0;
+}
+
+/* The path, and whose data disk it is: the reset of a data disk names it. */
+static const char *child_words(struct retirement *t, const char *path)
+{
+	const struct fleet *fleet = t->fleet;
+
+	for (size_t i = 0; i < fleet->n_disks; i++) {
+		const struct disk *disk = &fleet->disks[i];
+
+		if (disk->name && disk->child && !strcmp(disk->image, path))
+			return arena_printf(&t->arena, "%s (%s)", path,
+					    disk_owner_words(&t->arena, disk));
+	}
+	return path;
 }
 
 static int check_children(struct retirement *t, const struct version *version)
@@ -62,9 +78,11 @@ static int check_children(struct retirement *t, const struct version *version)
 
 	if (r < 0 || !children.n)
 		return r;
+	for (size_t i = 0; i < children.n; i++)
+		children.v[i] = child_words(t, children.v[i]);
 	return fail(
 		-EBUSY,
-		"%s: it is, or may be, the parent of %s; reset these clients, or remove these images, first",
+		"%s: it is, or may be, the parent of %s; reset these clients (a data disk with --disk), or remove these images, first",
 		version->path, list_names(&t->arena, &children));
 }
 
