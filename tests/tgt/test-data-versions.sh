@@ -394,6 +394,36 @@ test_keep_versions_retires_those_of_data_disks() {
 	games_is_on pc2 3
 }
 
+# disk_of CLIENT FILTER: of its disk games, in JSON.
+disk_of() {
+	glue status --json | jq -c ".clients[] | select(.name == \"$1\") |
+		.disks[0] | $2"
+}
+
+test_status_tells_the_version_of_each_disk() {
+	start_games pc1 pc2 </dev/null
+	write_disk disks/games/pc1.vhdx saved
+	expect 0 glue promote games 2
+	expect 0 glue apply
+	equal "games of pc1" '["masters/games.vhdx","masters/games@1.vhdx","masters/games@2.vhdx",true]' \
+		"$(disk_of pc1 '[.master, .version, .wanted, .behind]')"
+	equal "games of pc2" '["masters/games@2.vhdx","masters/games@2.vhdx",false]' \
+		"$(disk_of pc2 '[.version, .wanted, .behind]')"
+	equal "system disk" '["masters/win11@1.vhdx",false]' \
+		"$(glue status --json | jq -c '.clients[0] | [.version, .behind]')"
+	expect 0 glue status
+	did '^    it is on masters/games@1.vhdx; fleet.conf wants masters/games@2.vhdx$'
+	did '^1 client is on another version than fleet.conf wants'
+	expect 0 glue status --prometheus
+	did '^tgt_glue_client_behind.client="pc1". 0$'
+	did '^tgt_glue_client_behind.client="pc1",disk="games". 1$'
+	did '^tgt_glue_client_behind.client="pc2",disk="games". 0$'
+	did '^tgt_glue_client_version.client="pc1". 1$'
+	did '^tgt_glue_client_version.client="pc1",disk="games". 1$'
+	did '^tgt_glue_client_wanted_version.client="pc1",disk="games". 2$'
+	did '^tgt_glue_client_version.client="pc2",disk="games". 2$'
+}
+
 test_check_names_a_master_that_depends_on_a_data_disk() {
 	start_games pc1 </dev/null
 	vhdfs-img create --parent "$scratch/store/masters/games@1.vhdx" \

@@ -76,12 +76,14 @@ static json_t *disks_json(const struct status_row *row)
 		json_array_append_new(
 			list,
 			json_pack(
-				"{s:s, s:I, s:s, s:b, s:b, s:s?, s:s, s:s, s:o?, s:s, s:o, s:o, s:o, s:o}",
+				"{s:s, s:I, s:s, s:b, s:b, s:s?, s:o?, s:s?, s:b, s:s, s:s, s:o?, s:s, s:o, s:o, s:o, s:o}",
 				"name", disk->name, "lun",
 				(json_int_t)disk->lun, "kind",
 				kinds[disk->kind], "exported", d->exported,
 				"readonly", disk->readonly, "master",
-				disk->master, "image", disk->image,
+				disk->master_name, "version",
+				json_text(d->version), "wanted", disk->master,
+				"behind", d->behind, "image", disk->image,
 				"child-state", children[d->child], "child-why",
 				json_text(d->child_why), "view", disk->view,
 				"disk-use",

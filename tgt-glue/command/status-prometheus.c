@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/printable.h"
+#include "tgt-glue/config/versions.h"
 
 struct metric {
 	const char *name, *type, *help;
@@ -22,6 +23,8 @@ struct metric {
 enum {
 	AGREES,
 	BEHIND,
+	VERSION_NUMBER,
+	WANTED_NUMBER,
 	RESTART,
 	SHARD,
 	DISK_USE,
@@ -45,6 +48,10 @@ static const struct metric client_metrics[CLIENT_METRICS] = {
 		     "1 where image and target are as fleet.conf says." },
 	[BEHIND] = { "client_behind", "gauge",
 		     "1 where the disk is on another version of its master than is wanted." },
+	[VERSION_NUMBER] = { "client_version", "gauge",
+			     "Number of the version of its master that the disk is on." },
+	[WANTED_NUMBER] = { "client_wanted_version", "gauge",
+			    "Number of the version that fleet.conf wants." },
 	[RESTART] = { "client_restart", "gauge",
 		      "1 where the client must be restarted: writes may be lost." },
 	[SHARD] = { "client_shard", "gauge",
@@ -85,6 +92,15 @@ static double blocks_ratio(const struct divergence *divergence)
 		       : (double)NAN;
 }
 
+/* The number of the version at path; NAN: none, or it has no number. */
+static double number_of(const struct disk *disk, const char *path)
+{
+	const unsigned n =
+		disk->family && path ? family_number(disk->family, path) : 0;
+
+	return n ? (double)n : (double)NAN;
+}
+
 /* NAN: unknown.  A new session begins at 0: Prometheus' rate() expects that
  * counters are reset. */
 static double client_sample(const struct status_row *row, size_t metric)
@@ -93,6 +109,9 @@ static double client_sample(const struct status_row *row, size_t metric)
 	const double samples[CLIENT_METRICS] = {
 		[AGREES] = status_row_agrees(row),
 		[BEHIND] = row->behind,
+		[VERSION_NUMBER] = number_of(row->client->disks, row->version),
+		[WANTED_NUMBER] = number_of(row->client->disks,
+					    row->client->disks->master),
 		[RESTART] = row->restart,
 		[SHARD] = row->shard->shard->number,
 		[DISK_USE] = (double)row->disk_use,
@@ -191,18 +210,36 @@ static void print_since(const struct status *s)
 		}
 }
 
-/* Of a metric of disks: the samples of the client's data disks, with the label
- * disk; that of the system disk has no such label. */
+/* The metrics that data disks have, too; NAN for others. */
+static double disk_sample(const struct status_disk *d, size_t metric)
+{
+	switch (metric) {
+	case BEHIND:
+		return d->disk->master ? d->behind : (double)NAN;
+	case VERSION_NUMBER:
+		return number_of(d->disk, d->version);
+	case WANTED_NUMBER:
+		return number_of(d->disk, d->disk->master);
+	case DISK_USE:
+		return (double)d->disk_use;
+	case GROWTH:
+		return d->growth;
+	case QUOTA:
+		return d->quota ? (double)d->quota : (double)NAN;
+	case BLOCKS:
+		return blocks_ratio(&d->divergence);
+	default:
+		return (double)NAN;
+	}
+}
+
+/* The samples of the client's data disks, with the label disk; that of the
+ * system disk has no such label. */
 static void print_data_disks(const struct status_row *row, size_t metric)
 {
 	for (size_t i = 0; i < row->n_disks; i++) {
 		const struct status_disk *d = &row->disks[i];
-		const double samples[CLIENT_METRICS] = {
-			[DISK_USE] = (double)d->disk_use,
-			[QUOTA] = d->quota ? (double)d->quota : (double)NAN,
-			[BLOCKS] = blocks_ratio(&d->divergence),
-		};
-		const double sample = samples[metric];
+		const double sample = disk_sample(d, metric);
 
 		if (isnan(sample) || !d->disk->child)
 			continue;
@@ -210,21 +247,6 @@ static void print_data_disks(const struct status_row *row, size_t metric)
 		print_label("", "client", row->name);
 		print_label(",", "disk", d->disk->name);
 		printf("} %.15g\n", sample);
-	}
-}
-
-/* As print_data_disks, of GROWTH. */
-static void print_disk_growth(const struct status_row *row)
-{
-	for (size_t i = 0; i < row->n_disks; i++) {
-		const struct status_disk *d = &row->disks[i];
-
-		if (isnan(d->growth))
-			continue;
-		printf("tgt_glue_%s{", client_metrics[GROWTH].name);
-		print_label("", "client", row->name);
-		print_label(",", "disk", d->disk->name);
-		printf("} %.15g\n", d->growth);
 	}
 }
 
@@ -242,10 +264,7 @@ static void print_clients(const struct status *s)
 				print_label("", "client", s->rows[i].name);
 				printf("} %.15g\n", sample);
 			}
-			if (m == DISK_USE || m == QUOTA || m == BLOCKS)
-				print_data_disks(&s->rows[i], m);
-			if (m == GROWTH)
-				print_disk_growth(&s->rows[i]);
+			print_data_disks(&s->rows[i], m);
 		}
 	}
 }

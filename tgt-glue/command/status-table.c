@@ -99,6 +99,12 @@ static void print_quota(uint64_t disk_use, uint64_t quota)
 				      size_text(disk_use), size_text(quota)));
 }
 
+static void print_version(const char *version, const struct disk *disk)
+{
+	print_note(format_arg("it is on %s; fleet.conf wants %s", version,
+			      disk->master));
+}
+
 /* Prints a line for each data disk, below its client's. */
 static void print_data_disks(const struct status_row *row)
 {
@@ -117,6 +123,8 @@ static void print_data_disks(const struct status_row *row)
 		if (d->child == CHILD_OTHER)
 			print_note(d->child_why);
 		print_quota(d->disk_use, d->quota);
+		if (d->behind)
+			print_version(d->version, d->disk);
 	}
 }
 
@@ -185,9 +193,7 @@ static void print_row(const struct status *s, const struct status_row *row)
 	if (row->child == CHILD_OTHER)
 		print_note(row->child_why);
 	if (row->behind)
-		print_note(format_arg("it is on %s; fleet.conf wants %s",
-				      row->version,
-				      row->client->disks->master));
+		print_version(row->version, row->client->disks);
 	if (row->difference)
 		print_note(row->difference);
 	if (row->restart)
@@ -309,7 +315,7 @@ static void print_behind(const struct status *s)
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->fleet.n; i++)
-		n += s->rows[i].behind;
+		n += status_row_is_behind(&s->rows[i]);
 	if (n)
 		printf("%zu client%s on another version than fleet.conf wants; `tgt-glue versions MASTER' names them\n",
 		       n, n == 1 ? " is" : "s are");

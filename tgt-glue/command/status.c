@@ -227,13 +227,14 @@ static void read_data_disks(struct status *s, struct status_row *row,
 				    tgtd_state_lun(row->target, disk->lun),
 			.child = state->image,
 			.child_why = state->image_why,
+			.version = state->version,
+			.behind = state->behind,
 			.growth = NAN,
 		};
 		if (read_use(s, disk, &st, &row->disks[i].quota)) {
 			row->disks[i].disk_use = (uint64_t)st.st_blocks * 512;
-			row->disks[i].growth =
-				samples_growth(&s->samples, disk->child, &st,
-					       s->now, hint);
+			row->disks[i].growth = samples_growth(
+				&s->samples, disk->child, &st, s->now, hint);
 		}
 		if (disk->master)
 			row->disks[i].divergence =
@@ -379,6 +380,14 @@ const char *status_initiators(struct status *s, const struct status_row *row)
 				    i ? ", " : "", c->initiator, c->address);
 	}
 	return text;
+}
+
+bool status_row_is_behind(const struct status_row *row)
+{
+	for (size_t i = 0; i < row->n_disks; i++)
+		if (row->disks[i].behind)
+			return true;
+	return row->behind;
 }
 
 bool status_row_agrees(const struct status_row *row)

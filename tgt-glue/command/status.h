@@ -50,9 +50,11 @@ struct status_disk {
 	bool exported; /* the client's target has it */
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
-	uint64_t disk_use;     /* of the client's own image, bytes */
-	uint64_t quota;        /* of the same, bytes; 0: none */
-	double growth;         /* of the same, bytes a day; NAN: unknown */
+	const char *version;   /* as of the system disk, below */
+	bool behind;
+	uint64_t disk_use; /* of the client's own image, bytes */
+	uint64_t quota;    /* of the same, bytes; 0: none */
+	double growth;     /* of the same, bytes a day; NAN: unknown */
 	struct divergence divergence;
 };
 
@@ -128,6 +130,8 @@ const char *status_target_word(const struct status_row *row);
 bool status_quota_is_short(uint64_t disk_use, uint64_t quota);
 /* "NAME from ADDRESS" of each session, in s->arena. */
 const char *status_initiators(struct status *s, const struct status_row *row);
+/* Whether a disk of the client is on another version than fleet.conf wants. */
+bool status_row_is_behind(const struct status_row *row);
 /* Whether target and image are as fleet.conf says. */
 bool status_row_agrees(const struct status_row *row);
 /* Whether all rows, shards and fleet.conf itself are in order. */
