@@ -3,12 +3,15 @@
 # Functions for tests that interrupt publish and promote, after versions.sh: each
 # run begins with a copy of $scratch/template, a store.
 
+images=clients # the directory of the disks
+name=win11     # of their master
+
 # from_template: the store is that of the template, and pc3 uses its disk.
 from_template() {
 	rm -rf "$scratch/store"
 	cp -a "$scratch/template" "$scratch/store"
 	mount_store "$scratch/store" "$scratch/mnt"
-	exec 7<>"$(echo "$scratch"/mnt/clients/pc3.*)"
+	exec 7<>"$(echo "$scratch/mnt/$images"/pc3.*)"
 }
 
 end_template() {
@@ -18,24 +21,26 @@ end_template() {
 
 # all_disks: prints what every disk holds; fails if one cannot be read.
 all_disks() {
-	local image name
+	local image path
 
-	for image in "$scratch"/store/clients/{.,}*.vhd*; do
-		name=clients/${image##*/}
-		case $name in
+	find "$scratch/store" ! -path '*/masters/*' -name '*.vhd*' -type f \
+		! -name '.vhdfs-spare*' | sort >"$scratch/images"
+	while read -r image; do
+		path=${image#"$scratch/store/"}
+		case $path in
 		*/.*.new | */.*.leaf | */*.intent | *@publishing*) ;;
 		*/.*) vhdfs-img check "$image" >/dev/null ||
-			fail "$name: expected a sound image" ;;
+			fail "$path: expected a sound image" ;;
 		*)
 			[ -z "$(getfattr --only-values -n user.vhdfs.error \
-				"$scratch/mnt/$name.raw" 2>/dev/null)" ] ||
-				fail "$name: expected a readable disk"
-			echo "$name $(disk "$name") $(dd bs=512 skip=99 count=1 \
-				if="$scratch/mnt/$name.raw" status=none |
+				"$scratch/mnt/$path.raw" 2>/dev/null)" ] ||
+				fail "$path: expected a readable disk"
+			echo "$path $(disk "$path") $(dd bs=512 skip=99 count=1 \
+				if="$scratch/mnt/$path.raw" status=none |
 				tr -d '\0')"
 			;;
 		esac
-	done
+	done <"$scratch/images"
 }
 
 # whole_state: prints all names of the store, where links lead, the parents, and
@@ -45,18 +50,18 @@ whole_state() {
 
 	(cd "$scratch/store" && find . ! -name '.vhdfs-spare*' \
 		-printf '%P %y %l %m\n' | sort)
-	for image in "$scratch"/store/*/{.,}*.vhd*; do
-		[ -L "$image" ] ||
-			echo "${image##*/} $(vhdfs-img info --json "$image" |
-				jq -r '.parent // "none"' | sed 's|.*/||')"
-	done
+	while read -r image; do
+		echo "${image##*/} $(vhdfs-img info --json "$image" |
+			jq -r '.parent // "none"' | sed 's|.*/||')"
+	done < <(find "$scratch/store" -name '*.vhd*' -type f \
+		! -name '.vhdfs-spare*' | sort)
 	all_disks
-	name_the_link
+	name_the_link "$name"
 	for image in "$scratch"/mnt/masters/*.raw; do
 		echo "${image##*/} $(dd if="$image" bs=512 skip=9 count=1 \
 			status=none | tr -d '\0')"
 	done
-	glue versions masters/win11 --json | jq -c '.[] | {number, note, client, channels, clients}'
+	glue versions "masters/$name" --json | jq -c '.[] | {number, note, client, channels, clients}'
 }
 
 # interrupted SYSCALL COMMAND...: tgt-glue, or vhdfs-img that it runs, is killed

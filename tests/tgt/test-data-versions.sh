@@ -200,6 +200,50 @@ test_logged_in_client_goes_over_at_its_logout() {
 	kept pc1 pc2
 }
 
+# Both disks of pc1 go over, and the games of pc2, which has no data there.
+test_going_over_killed_anywhere_is_completed_by_the_next_apply() {
+	local version=1 call n status
+
+	choose_calls
+	requires strace
+	export ASAN_OPTIONS=detect_leaks=0
+	start_games pc1 pc2 <<-END
+		update = reset
+	END
+	sed -i '/^\[client pc1\]/a update = reset' "$scratch/fleet.conf"
+	for call in connect linkat renameat2 renameat fsync; do
+		n=0 status=137
+		while [ "$status" = 137 ]; do
+			next_call
+			version=$((3 - version))
+			write_disk disks/games/pc1.vhdx "saved $call $n."
+			produce "$version"
+			produce "$version" games
+			status=0
+			strace -f -qq -o "$scratch/trace" -e trace="$call" \
+				-e inject="$call:signal=SIGKILL:when=$n" \
+				tgt-glue --config "$scratch/fleet.conf" apply \
+				>"$scratch/killed.out" 2>&1 || status=$?
+			expect 0 glue apply
+			both_went_over "killed at $call $n" "$version"
+			grep -qF "saved $call $n." \
+				"$scratch"/store/disks/games/.pc1.vhdx.* ||
+				fail "killed at $call $n: expected the old image"
+		done
+		equal "the last one's exit status" 0 "$status"
+	done
+}
+
+# both_went_over WHEN VERSION
+both_went_over() {
+	games_went_over pc1 "$2" && games_went_over pc2 "$2" &&
+		went_over pc1 "$2" || fail "$1: expected version $2"
+	equal "system disk of pc2 $1" mine "$(disk clients/pc2.vhdx)"
+	is_open pc1 && is_open pc2 || fail "$1: expected both admitted"
+	equal "left over $1" "" "$(find "$scratch/store" -name '*.next.new')"
+	equal "differences $1" true "$(glue status --json | jq .agrees)"
+}
+
 test_publish_makes_a_version_of_a_data_disk() {
 	local image
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The life of a fleet in one test: two rooms with a master each, and a home disk
-# for each client, to which the logged-in clients write all along.  In the middle
-# of each command the worker of vhdfs is killed, and watch is started again.
+# The life of a fleet in one test: two rooms with a master each, a home disk for
+# each client, to which the logged-in clients write all along, and a games disk with
+# a master of its own.  In the middle of each command the worker of vhdfs is killed, and watch is started again.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 . "${0%/*}/versions.sh"
@@ -46,7 +46,7 @@ configure() {
 			control-port = $port
 			[defaults]
 			address = 127.0.0.1
-			disks = home
+			disks = home games
 			[group room-a]
 			match = a*
 			master = masters/win11
@@ -58,6 +58,9 @@ configure() {
 			size = 16M
 			block-size = 1M
 			thin = yes
+			[disk games]
+			lun = 3
+			master = masters/games
 		END
 		for client in "${names[@]}"; do
 			echo "[client $client]"
@@ -176,6 +179,15 @@ shows() {
 	[ "$(disk "clients/$1.vhdx")" = "$2" ]
 }
 
+# games_show TEXT CLIENT...: their games disks have it.
+games_show() {
+	local client
+
+	for client in "${@:2}"; do
+		[ "$(disk "disks/games/$client.vhdx")" = "$1" ] || return 1
+	done
+}
+
 # go_over TEXT CLIENT...: waits until their system disks have it.
 go_over() {
 	local client
@@ -216,12 +228,12 @@ begin() {
 	requires_resend
 	mnt=$scratch/mnt
 	mapfile -t names < <(seq -f 'a%g' 1 $half && seq -f 'b%g' 1 $half)
-	small_store $((200 + 40 * $1))M mkfs.ext4 -q -m 0 -F
+	small_store $((200 + 60 * $1))M mkfs.ext4 -q -m 0 -F
 	mkdir "$scratch/store/masters"
 	mount_store "$scratch/store" "$mnt"
 	# For a failure.
 	at_exit tail -n 30 "$mnt.log" "$scratch/watch.out"
-	for master in win11 linux; do
+	for master in win11 linux games; do
 		vhdfs-img create --size 64M "$scratch/store/masters/$master.vhdx"
 		wait_until 5 test -s "$mnt/masters/$master.vhdx.raw"
 		put "masters/$master.vhdx" "$master 1"
@@ -288,6 +300,26 @@ promote_both() {
 
 now_of() {
 	[[ $1 = a* ]] && echo win11 || echo linux
+}
+
+# No client wrote to its games disk: each goes over when it is logged out.
+new_games() {
+	local in
+
+	mapfile -t in < <(others a1 a2)
+	log_out a1 a2
+	write_disk disks/games/a1.vhdx "games 2"
+	amid glue publish a1 masters/games
+	amid glue promote masters/games
+	wait_until 60 games_show "games 2" a1 a2
+	all_as_expected
+	games_show "games 1" "${in[@]}" ||
+		fail "expected that the others stay"
+	log_in a1 a2
+	log_out "${in[@]}"
+	wait_until 60 games_show "games 2" "${in[@]}"
+	all_as_expected
+	log_in "${in[@]}"
 }
 
 one_bad_version_and_back() {
@@ -436,6 +468,9 @@ over_iscsi() {
 			bs=512 skip=9 count=10 >/dev/null
 		equal "system disk of $client" "${text[$client]}" \
 			"$(tr -d '\0' <"$scratch/read")"
+		qemu-img dd -O raw if="$(lun=3 url "$client")" of="$scratch/read" \
+			bs=512 skip=9 count=10 >/dev/null
+		equal "games of $client" "games 2" "$(tr -d '\0' <"$scratch/read")"
 		qemu-img convert -O raw "$(lun=2 url "$client")" "$scratch/read"
 		load exact "$scratch/$client.record" "$scratch/read"
 	done
@@ -454,6 +489,9 @@ end() {
 	local image
 
 	wait_until 60 agrees
+	# It would reset clients with reset = boot between the sessions.
+	end_watch
+	equal "exit status of watch" 0 "$?"
 	expect 0 glue apply
 	over_iscsi
 	all_as_expected
@@ -462,8 +500,6 @@ end() {
 	expect 0 glue check
 	expect 0 glue orphans --json
 	equal "orphans" "[]" "$(jq -c . "$scratch/stdout")"
-	end_watch
-	equal "exit status of watch" 0 "$?"
 	end_tgtd
 	equal "left over" "" "$(left_over)"
 	unmount "$mnt"
@@ -479,8 +515,8 @@ test_fleet_keeps_every_byte_through_its_life() {
 	local step
 
 	begin "$([ -n "${VHDFS_LONG:-}" ] && echo 30 || echo 6)"
-	for step in publish_and_test promote_both one_bad_version_and_back \
-		keep_and_undo full_store another_name \
+	for step in publish_and_test promote_both new_games \
+		one_bad_version_and_back keep_and_undo full_store another_name \
 		backup_and_second_store restart_servers end; do
 		echo "step $step, at $SECONDS s"
 		"$step"

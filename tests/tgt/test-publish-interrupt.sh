@@ -8,12 +8,16 @@
 . "${0%/*}/versions.sh"
 . "${0%/*}/interrupted.sh"
 
-# make_template ENDING: $scratch/template, a store of a plain master: pc1 with a
-# snapshot and data, pc2 with an image that was put aside, pc3, and a hidden
-# child.  No tgtd runs.
+# make_template ENDING [DISK]: $scratch/template, a store of a plain master: pc1
+# with a snapshot and data, pc2 with an image that was put aside, pc3, and a
+# hidden child; of the system disks, or of the data disks of that name.  No tgtd
+# runs.
 make_template() {
 	local e=$1 store=$scratch/store
 
+	name=${2:-win11}
+	images=${2:+disks/$2}
+	images=${images:-clients}
 	requires_root
 	requires strace
 	export ASAN_OPTIONS=detect_leaks=0
@@ -21,22 +25,27 @@ make_template() {
 	mkdir -p "$store/masters"
 	mount_store "$store" "$scratch/mnt"
 	vhdfs-img create --size 8M "$store/masters/win11.$e"
-	wait_until 5 test -s "$scratch/mnt/masters/win11.$e.raw"
-	write_disk "masters/win11.$e" old
-	write_fleet pc1 pc2 pc3 </dev/null
+	[ "$name" = win11 ] ||
+		vhdfs-img create --size 8M "$store/masters/$name.$e"
+	wait_until 5 test -s "$scratch/mnt/masters/$name.$e.raw"
+	write_disk "masters/$name.$e" old
+	write_fleet pc1 pc2 pc3 < <([ "$name" = win11 ] ||
+		printf '[disk %s]\nlun = 2\nmaster = masters/%s\n' "$name" "$name")
+	[ "$name" = win11 ] ||
+		sed -i "/^\[defaults\]/a disks = $name" "$scratch/fleet.conf"
 	glue apply >/dev/null 2>&1 || true # only images are made
-	vhdfs-img create --parent "$store/masters/win11.$e" \
-		"$store/clients/.hidden.$e"
-	write_disk "clients/pc1.$e" one
-	vhdfs-img snapshot "$store/clients/pc1.$e" first
-	printf two | dd of="$scratch/mnt/clients/pc1.$e.raw" bs=512 seek=99 \
+	vhdfs-img create --parent "$store/masters/$name.$e" \
+		"$store/$images/.hidden.$e"
+	write_disk "$images/pc1.$e" one
+	vhdfs-img snapshot "$store/$images/pc1.$e" first
+	printf two | dd of="$scratch/mnt/$images/pc1.$e.raw" bs=512 seek=99 \
 		conv=notrunc,fsync,sync status=none
-	write_disk "clients/pc2.$e" mine
+	write_disk "$images/pc2.$e" mine
 	stop_mount "$scratch/mnt"
-	mv "$store/clients/pc2.$e" \
-		"$store/clients/.pc2.$e.20260131T235959.000001Z"
-	vhdfs-img create --parent "$store/masters/win11.$e" \
-		"$store/clients/pc2.$e"
+	mv "$store/$images/pc2.$e" \
+		"$store/$images/.pc2.$e.20260131T235959.000001Z"
+	vhdfs-img create --parent "$store/masters/$name.$e" \
+		"$store/$images/pc2.$e"
 	mv "$store" "$scratch/template"
 }
 
@@ -91,6 +100,16 @@ test_publish_whose_vhdfs_img_fails_is_completed() {
 	done
 	end_template
 	[ "$n" -gt 4 ] || fail "expected more than 4 calls, found $((n - 1))"
+}
+
+test_publish_of_a_data_disk_interrupted_at_any_change_is_completed() {
+	make_template vhdx games
+	wanted publish pc1 masters/games --note x
+	grep -q '"client":"pc1"' "$scratch/wanted" ||
+		fail "expected a version: $(cat "$scratch/wanted")"
+	for call in linkat symlinkat renameat unlinkat fsetxattr; do
+		interrupted "$call" publish pc1 masters/games --note x
+	done
 }
 
 three_versions() {
