@@ -164,16 +164,21 @@ test_child_that_cannot_be_read_keeps_the_snapshot() {
 	done
 }
 
+# make_damaged_child PARENT: other.ENDING, whose headers can be read.
+make_damaged_child() {
+	vhdfs-img create --parent "$1" "other.$e"
+	disk-io "other.$e" write 0 15000000 7
+	truncate -s 8000000 "other.$e"
+	expect 1 vhdfs-img info "other.$e"
+}
+
 # A file whose headers can be read, and name another parent, is no child.
 test_damaged_image_of_another_parent_keeps_no_snapshot() {
 	local format
 
 	for format in vhd vhdx; do
 		make_client $format
-		vhdfs-img create --parent "m.$e" "other.$e"
-		disk-io "other.$e" write 0 15000000 7
-		truncate -s 8000000 "other.$e"
-		expect 1 vhdfs-img info "other.$e"
+		make_damaged_child "m.$e"
 		vhdfs-img delete-snapshot --copy "pc1.$e" c
 		same_disk "pc1.$e" model
 		[ ! -e "pc1@c.$e" ] || fail "the snapshot is there"
@@ -185,9 +190,7 @@ test_damaged_child_is_refused_before_anything_is_copied() {
 
 	for format in vhd vhdx; do
 		make_client $format
-		vhdfs-img create --parent "pc1@c.$e" "other.$e"
-		disk-io "other.$e" write 0 15000000 7
-		truncate -s 8000000 "other.$e"
+		make_damaged_child "pc1@c.$e"
 		sha256sum ./*."$e" >before
 		expect_error 1 "pc1@c.$e: is the parent of other.$e, which is damaged" \
 			vhdfs-img delete-snapshot --copy "pc1.$e" c

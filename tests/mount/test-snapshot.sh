@@ -168,18 +168,26 @@ test_snapshot_through_a_symbolic_link_keeps_the_link() {
 	[ -e "$store/pc1@s.vhdx" ] || fail "expected the snapshot in the store"
 }
 
-test_new_parent_is_locked_against_writers_during_a_rebase() {
-	local pid
-
+# begin_rebase RATE: pc1, which a client has open, is being rebased to n; $pid does that.
+begin_rebase() {
 	make_store vhdx
 	vhdfs-img create --size 20M "$store/n.vhdx"
 	disk-io "$store/n.vhdx" write 4194304 16000000 5
 	mount_store "$store" "$mnt"
 	exec 9<>"$mnt/pc1.vhdx.raw"
-	vhdfs-img rebase --rate 3M --parent "$store/n.vhdx" \
+	vhdfs-img rebase --rate "$1" --parent "$store/n.vhdx" \
 		"$store/pc1.vhdx" &
 	pid=$!
 	wait_until 20 is_locked "$store/n.vhdx"
+}
+
+# is_locked IMAGE: does the mount have it open?
+is_locked() {
+	[ "$(vhdfs-img info --json "$1" | jq '.["in-use"]')" = true ]
+}
+
+test_new_parent_is_locked_against_writers_during_a_rebase() {
+	begin_rebase 3M
 	# Afterwards it is locked as any parent is.
 	kill -0 "$pid" || fail "expected the lock while the rebase runs"
 	! printf x | dd of="$mnt/n.vhdx.raw" conv=notrunc status=none ||
@@ -213,23 +221,8 @@ test_blocks_trimmed_during_a_rebase_stay_zero() {
 	exec 9>&-
 }
 
-# is_locked IMAGE: does the mount have it open?
-is_locked() {
-	[ "$(vhdfs-img info --json "$1" | jq '.["in-use"]')" = true ]
-}
-
 test_rebase_that_was_interrupted_lets_the_parent_go() {
-	local pid
-
-	make_store vhdx
-	vhdfs-img create --size 20M "$store/n.vhdx"
-	disk-io "$store/n.vhdx" write 4194304 16000000 5
-	mount_store "$store" "$mnt"
-	exec 9<>"$mnt/pc1.vhdx.raw"
-	vhdfs-img rebase --rate 100K --parent "$store/n.vhdx" \
-		"$store/pc1.vhdx" &
-	pid=$!
-	wait_until 20 is_locked "$store/n.vhdx"
+	begin_rebase 100K
 	kill "$pid"
 	wait "$pid" || true
 	wait_until 20 eval '! is_locked "$store/n.vhdx"'

@@ -571,10 +571,10 @@ test_status_shows_the_disks() {
 		"$scratch/metrics" || fail "expected a metric of the system disk"
 }
 
-# mistaken TEXT <<SECTION: check reports that mistake.
+# mistaken TEXT LINE...: check reports that mistake of these lines.
 mistaken() {
 	write_fleet pc1 </dev/null
-	cat >>"$scratch/fleet.conf"
+	printf '\t%s\n' "${@:2}" >>"$scratch/fleet.conf"
 	expect 1 glue check
 	said "^$scratch/fleet.conf:[0-9]+: $1"
 }
@@ -582,85 +582,36 @@ mistaken() {
 test_mistakes_are_reported() {
 	name_store
 	touch "$scratch/store/masters/games.vhdx"
-	mistaken "client pc1: disks: expected disks .*found 'home'" <<-END
-		disks = home
-	END
-	mistaken '\[disk home\]: expected lun, found none' <<-END
-		[disk home]
-		size = 1G
-	END
-	mistaken "lun: expected a number from 2 to 255, found '1'" <<-END
-		[disk home]
-		lun = 1
-		size = 1G
-	END
-	mistaken '\[disk b\]: lun: expected a number of its own, found 2, which disk a also has' <<-END
-		[disk a]
-		lun = 2
-		size = 1G
-		[disk b]
-		lun = 2
-		size = 1G
-	END
-	mistaken '\[disk a\]: expected one of size, master, image and cdrom, found none' <<-END
-		[disk a]
-		lun = 2
-	END
-	mistaken '\[disk a\]: expected one of .*, found master and size' <<-END
-		[disk a]
-		lun = 2
-		size = 1G
-		master = masters/games
-	END
-	mistaken '\[disk a\]: reset: expected none for a disk with size' <<-END
-		[disk a]
-		lun = 2
-		size = 1G
-		reset = boot
-	END
-	mistaken '\[disk a\]: readonly: expected yes' <<-END
-		[disk a]
-		lun = 2
-		image = masters/games
-		readonly = no
-	END
-	mistaken '\[disk a\]: master: expected an image masters/none.* found' <<-END
-		[disk a]
-		lun = 2
-		master = masters/none
-	END
-	mistaken '\[disk a\]: cdrom: expected a file iso/none in .*, found nothing' <<-END
-		[disk a]
-		lun = 2
-		cdrom = iso/none
-	END
-	mistaken 'cdrom: expected a file.s path in the store that tgt-admin can read' <<-END
-		[disk a]
-		lun = 2
-		cdrom = iso/a,b
-	END
-	mistaken '\[disk a\]: expected once, found again' <<-END
-		[disk a]
-		lun = 2
-		size = 1G
-		[disk a]
-		lun = 3
-		size = 1G
-	END
-	mistaken 'size: expected a size from 1M to 64T' <<-END
-		[disk a]
-		lun = 2
-		size = 1K
-	END
-	mistaken '\[disk none\]: expected another name' <<-END
-		[disk none]
-		lun = 2
-		size = 1G
-	END
-	mistaken "\[disk a\]: expected lun, .* or thin, found 'mac'" <<-END
-		[disk a]
-		mac = 1
-	END
+	mistaken "client pc1: disks: expected disks .*found 'home'" \
+		'disks = home'
+	mistaken '\[disk home\]: expected lun, found none' \
+		'[disk home]' 'size = 1G'
+	mistaken "lun: expected a number from 2 to 255, found '1'" \
+		'[disk home]' 'lun = 1' 'size = 1G'
+	mistaken '\[disk b\]: lun: expected a number of its own, found 2, which disk a also has' \
+		'[disk a]' 'lun = 2' 'size = 1G' '[disk b]' 'lun = 2' 'size = 1G'
+	mistaken '\[disk a\]: expected one of size, master, image and cdrom, found none' \
+		'[disk a]' 'lun = 2'
+	mistaken '\[disk a\]: expected one of .*, found master and size' \
+		'[disk a]' 'lun = 2' 'size = 1G' 'master = masters/games'
+	mistaken '\[disk a\]: reset: expected none for a disk with size' \
+		'[disk a]' 'lun = 2' 'size = 1G' 'reset = boot'
+	mistaken '\[disk a\]: readonly: expected yes' \
+		'[disk a]' 'lun = 2' 'image = masters/games' 'readonly = no'
+	mistaken '\[disk a\]: master: expected an image masters/none.* found' \
+		'[disk a]' 'lun = 2' 'master = masters/none'
+	mistaken '\[disk a\]: cdrom: expected a file iso/none in .*, found nothing' \
+		'[disk a]' 'lun = 2' 'cdrom = iso/none'
+	mistaken 'cdrom: expected a file.s path in the store that tgt-admin can read' \
+		'[disk a]' 'lun = 2' 'cdrom = iso/a,b'
+	mistaken '\[disk a\]: expected once, found again' \
+		'[disk a]' 'lun = 2' 'size = 1G' '[disk a]' 'lun = 3' 'size = 1G'
+	mistaken 'size: expected a size from 1M to 64T' \
+		'[disk a]' 'lun = 2' 'size = 1K'
+	mistaken '\[disk none\]: expected another name' \
+		'[disk none]' 'lun = 2' 'size = 1G'
+	mistaken "\[disk a\]: expected lun, .* or thin, found 'mac'" \
+		'[disk a]' 'mac = 1'
 }
 
 test_an_image_of_a_client_is_no_shared_image() {

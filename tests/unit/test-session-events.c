@@ -74,6 +74,16 @@ static void moves(struct scene *s, unsigned bytes)
 	s->traffic.read_commands++;
 }
 
+/* A login, and reads before each check, one a second. */
+static void stays_busy(struct scene *s, int seconds)
+{
+	check(s, 1, 1);
+	for (int i = 0; i < seconds; i++) {
+		moves(s, 512);
+		check(s, 1, 1);
+	}
+}
+
 /* The event of that number in the log; null: there are fewer. */
 static json_t *event_of(const struct scene *s, size_t number)
 {
@@ -202,11 +212,7 @@ static void idle_is_the_first_pause_of_five_seconds(void **state)
 	struct scene s;
 
 	scene_init(&s, state);
-	check(&s, 1, 1);
-	for (int i = 0; i < 12; i++) {
-		moves(&s, 512);
-		check(&s, 1, 1);
-	}
+	stays_busy(&s, 12);
 	check(&s, IDLE_SECONDS - 1, 1);
 	moves(&s, 512);
 	check(&s, 0, 1);
@@ -223,11 +229,7 @@ static void busy_session_was_never_idle(void **state)
 	struct scene s;
 
 	scene_init(&s, state);
-	check(&s, 1, 1);
-	for (int i = 0; i < 12; i++) {
-		moves(&s, 512);
-		check(&s, 1, 1);
-	}
+	stays_busy(&s, 12);
 	check(&s, 1, 0);
 	assert_field(&s, 1, "idle-seconds", -1);
 	scene_fini(&s);
