@@ -342,6 +342,7 @@ EXTRA_DIST += \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \
+	tests/faults/power-cut.sh \
 	tests/faults/rename.sh \
 	tests/interop/readers.sh \
 	tests/kill/kill.sh \
@@ -545,6 +546,7 @@ faults_tests = \
 	tests/faults/test-order-mutants.sh \
 	tests/faults/test-power-cut.sh \
 	tests/faults/test-power-cut-online.sh \
+	tests/faults/test-power-cut-rename.sh \
 	tests/faults/test-rebase-online.sh \
 	tests/faults/test-rename.sh \
 	tests/faults/test-snapshot-online.sh \
@@ -638,6 +640,7 @@ slow_tests = \
 	tests/crash/test-fault \
 	tests/faults/test-power-cut.sh \
 	tests/faults/test-power-cut-online.sh \
+	tests/faults/test-power-cut-rename.sh \
 	tests/unit/test-concurrency \
 	tests/mount/test-exercise.sh \
 	tests/supervise/test-worker.sh \

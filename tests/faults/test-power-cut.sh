@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Power cuts of snapshot, revert, delete-snapshot, rebase, rename and create: before
+# Power cuts of snapshot, revert, delete-snapshot, rebase and create: before
 # each sync, and after the command has ended, changes that no sync has made durable
 # are lost: all, none, each alone, all but each, and random ones.  A disk is the old
 # one or the new one, a snapshot is complete or absent, and the next command, or a
@@ -8,6 +8,7 @@
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"
 . "${0%/*}/faults.sh"
+. "${0%/*}/power-cut.sh"
 
 requires setfattr getfattr jq
 
@@ -223,113 +224,19 @@ outcome_of_create() {
 		complain "unsound: $(cat "$scratch/next")"
 }
 
-# The image has one name, and its snapshots are listed, also after the next command.
-outcome_of_rename() {
-	local stem=pc1 old name
-
-	[ ! -e "$dir/pc2.$ending" ] || stem=pc2
-	if has_ended; then
-		[ "$stem" = pc2 ] && [ -z "$(hidden_files)" ] ||
-			complain "not renamed: $(find "$dir" -type f)"
-	fi
-	image=$dir/$stem.$ending
-	for name in one between; do
-		for old in "$dir"/pc[12]"@$name.$ending"; do
-			shows "$old" $name || complain "$old shows another disk"
-		done
-	done
-	image_works now
-	[ "$(names_of_snapshots)" = "between next one" ] ||
-		complain "listed: $(names_of_snapshots)"
-	old=$((3 - ${stem#pc}))
-	[ "$(find "$dir" -name "pc$old*")" = "" ] ||
-		complain "of the other name: $(find "$dir" -name "pc$old*")"
-	for name in one between; do
-		shows "$dir/$stem@$name.$ending" $name ||
-			complain "$name shows another disk"
-	done
-	image=$dir/pc1.$ending
-}
-
 # After the cut of a recovery: as after a cut of the command that was killed.  A
 # command that found nothing to recover has no sync; the intent may come back then.
 outcome_of_recovery() {
-	! has_ended || [ "$at" = 1 ] || [ -z "$(hidden_files)" ] ||
+	! has_ended || [ "$seen" = 0 ] || [ -z "$(hidden_files)" ] ||
 		complain "left: $(hidden_files)"
 	ended=recovery
 	"outcome_of_$killed_verb"
 }
 
-# cut_once AT LOSE COMMAND...: prepares, and runs the command with a power cut before
-# the sync number AT, or at its end.
-cut_once() {
-	fault="cut before sync $1, lost: $2"
-	prepare
-	[ -z "${killed_at:-}" ] || kill_first
+# A parent that is replaced has a reader.
+before_cut() {
 	[ "$verb" != replacement ] ||
 		hold "$dir/pc1@between.$ending" "verify 0 0 0"
-	arm cut once "$1" sync "$2"
-	run_armed "${@:3}"
-	[ "$status" = 137 ] || wrong "exit status $status, not killed:" \
-		"$(cat "$scratch/stderr")"
-	cuts=$((cuts + 1)) ended=$call
-}
-
-# cut_at AT COMMAND...: cuts the power before this sync in each way.  Sets $place.
-cut_at() {
-	local lose
-
-	cut_once "$1" all "${@:2}"
-	place=$call
-	"outcome_of_$verb"
-	choose_loses
-	for lose in "${loses[@]}"; do
-		cut_once "$1" "$lose" "${@:2}"
-		"outcome_of_$verb"
-	done
-}
-
-# cut_power VERB COMMAND...: cuts the power before each sync of the command and at
-# its end; outcome_of_VERB checks the result.
-cut_power() {
-	local at
-
-	verb=$1 what="${*:3}, $ending" cuts=0
-	what=${what//$dir\//}
-	shift
-	for ((at = 1; ; at++)); do
-		cut_at "$at" "$@"
-		[ "$place" != exit ] || break
-	done
-	[ "$at" -gt 1 ] || [ "$verb" = recovery ] ||
-		fail "$what: expected syncs"
-	remark "$what: $cuts power cuts at $at places"
-	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
-}
-
-# Kills the command that the recovery is to find: before the sync number $killed_at,
-# so that what it changed is not durable.
-kill_first() {
-	arm kill once "$killed_at" sync
-	run_armed "${killed_command[@]}"
-	fault+=", after ${killed_command[1]} was killed before sync $killed_at"
-}
-
-# cut_recovery VERB COMMAND...: kills the command before each of its syncs; then cuts
-# the power before each sync of the command that recovers from that.
-cut_recovery() {
-	local total
-
-	killed_verb=$1 killed_command=("${@:2}")
-	prepare
-	arm kill once 1000000 sync
-	run_armed "${@:2}"
-	[ "$seen" -gt 1 ] || fail "$*: expected syncs"
-	total=$seen
-	for ((killed_at = 1; killed_at <= total; killed_at++)); do
-		# Recovers, and then finds no such snapshot.
-		cut_power recovery vhdfs-img delete-snapshot "$image" none
-	done
 }
 
 test_snapshot_vhd() {
@@ -423,29 +330,73 @@ test_create_vhdx() {
 		"$dir/pc2.vhdx"
 }
 
+# recover_any VERB COMMAND...: the next command of any kind recovers, and then finds no
+# such snapshot.
+recover_any() {
+	recovery=(vhdfs-img delete-snapshot "$image" none)
+	cut_recovery "$@"
+}
+
 test_recovery_of_a_snapshot() {
 	make_images vhdx
-	cut_recovery snapshot vhdfs-img snapshot "$image" two
+	recover_any snapshot vhdfs-img snapshot "$image" two
+}
+
+test_recovery_of_a_snapshot_vhd() {
+	make_images vhd
+	recover_any snapshot vhdfs-img snapshot "$image" two
 }
 
 test_recovery_of_a_revert() {
 	make_images vhd
-	cut_recovery revert vhdfs-img revert "$image" one
+	recover_any revert vhdfs-img revert "$image" one
+}
+
+test_recovery_of_a_revert_vhdx() {
+	make_images vhdx
+	recover_any revert vhdfs-img revert "$image" one
 }
 
 test_recovery_of_a_revert_discard() {
 	make_images vhdx
-	cut_recovery revert vhdfs-img revert --discard "$image" one
+	recover_any revert vhdfs-img revert --discard "$image" one
 }
 
-test_rename_vhd() {
+# run_again VERB COMMAND...: what was killed is run again, and finishes its work.
+run_again() {
+	recovery=("${@:2}")
+	cut_recoveries "$@"
+}
+
+test_second_run_of_delete_snapshot_vhd() {
 	make_images vhd
-	cut_power rename vhdfs-img rename "$image" "$dir/pc2.vhd"
+	run_again delete vhdfs-img delete-snapshot "$image" between
 }
 
-test_rename_vhdx() {
+test_second_run_of_delete_snapshot_vhdx() {
 	make_images vhdx
-	cut_power rename vhdfs-img rename "$image" "$dir/pc2.vhdx"
+	run_again delete vhdfs-img delete-snapshot "$image" between
+}
+
+test_second_run_of_a_rebase_vhd() {
+	make_images vhd
+	run_again rebase vhdfs-img rebase --parent "$dir/m.vhd" "$image"
+}
+
+test_second_run_of_a_rebase_vhdx() {
+	make_images vhdx
+	run_again rebase vhdfs-img rebase --parent "$dir/m.vhdx" "$image"
+}
+
+test_second_run_of_a_rebase_without_parent() {
+	make_images vhd
+	run_again completion vhdfs-img rebase --no-parent "$image"
+}
+
+test_second_run_of_a_rebase_of_a_parent_in_use() {
+	make_images vhdx
+	run_again replacement vhdfs-img rebase --parent "$dir/m.vhdx" \
+		"$dir/pc1@between.vhdx"
 }
 
 run_sample "${VHDFS_SAMPLE:+4}" "$@"

@@ -7,8 +7,10 @@
  *   1. see whether there is room for all copies; rebase each child to the
  *      snapshot's parent, which copies what the child shows of the snapshot;
  *      without a parent, each child becomes a dynamic image (rebase-image.h)
- *   2. lock the snapshot against all others; check that it has no child
- *   3. remove its file; sync the directory
+ *   2. sync the images that may have been children: an earlier run, or a
+ * rebase, may have died with another parent in the page cache only
+ *   3. lock the snapshot against all others; check that it has no child
+ *   4. remove its file; sync the directory
  *
  * Every image shows what it showed at every moment.  After a crash the snapshot
  * is there, with fewer children, and the command can be run again.
@@ -142,7 +144,8 @@ static int refresh_times(const struct deletion *d, const struct guid *id)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < d->all.n_files; i++)
-		if (guid_equal(&d->all.files[i].parents[0], id))
+		if (guid_equal(&d->all.files[i].parents[0], id) &&
+		    !name_is_new_leaf(d->all.files[i].file))
 			r = refresh_time(d, &d->all.files[i]);
 	return r;
 }
@@ -208,7 +211,8 @@ static int move_origins(const struct deletion *d)
 		_cleanup_(io_close_p) struct io *io = NULL;
 		_cleanup_free_ char *path = NULL;
 
-		if (!guid_equal(&file->origin, &d->snapshot->id))
+		if (!guid_equal(&file->origin, &d->snapshot->id) ||
+		    name_is_new_leaf(file->file))
 			continue;
 		r = snapshot_sibling(d->real, file->file, &path);
 		if (r == 0)
@@ -244,6 +248,43 @@ static int rebase_children(struct deletion *d, const char *parent)
 	return r;
 }
 
+/* Does the file name the parent of the snapshot, or say that this was its
+ * parent?
+ */
+static bool may_have_been_child(const struct snapshot *snapshot,
+				const struct snapshot_file *file)
+{
+	const struct guid *ids = snapshot->parents, *id = &file->parents[0];
+
+	return guid_equal(&file->origin, &snapshot->id) ||
+	       (!guid_is_null(id) &&
+		(guid_equal(id, &ids[0]) || guid_equal(id, &ids[1])));
+}
+
+/* 2 */
+static int sync_children(const struct deletion *d)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->all.n_files; i++) {
+		const struct snapshot_file *file = &d->all.files[i];
+		_cleanup_(io_close_p) struct io *io = NULL;
+		_cleanup_free_ char *path = NULL;
+
+		/* A copy may be gone, as it was continued. */
+		if (!may_have_been_child(d->snapshot, file) ||
+		    name_is_new_leaf(file->file))
+			continue;
+		r = snapshot_sibling(d->real, file->file, &path);
+		if (r == 0)
+			r = root_dir_open(&d->roots->dirs[0], path, false, &io,
+					  NULL);
+		if (r == 0 && fsync(io->fd) < 0)
+			r = fail_errno(-errno, "%s: fsync", io->name);
+	}
+	return r;
+}
+
 /* A file whose parent cannot be read may be a child, too. */
 static int find_child(const struct deletion *d, struct store *store,
 		      const struct io *io)
@@ -270,7 +311,7 @@ static int find_child(const struct deletion *d, struct store *store,
 	return 0;
 }
 
-/* 2 */
+/* 3 */
 static int check_childless(const struct deletion *d, const struct io *io)
 {
 	struct store *store;
@@ -283,7 +324,7 @@ static int check_childless(const struct deletion *d, const struct io *io)
 	return r;
 }
 
-/* 3, of the file in io, which is locked: its name real, if that is still its
+/* 4, of the file in io, which is locked: its name real, if that is still its
  * name. */
 static int remove_file(const struct deletion *d, struct io *io,
 		       const char *real)
@@ -329,7 +370,7 @@ static int remove_offline(const struct deletion *d)
 	return r < 0 ? r : remove_file(d, io, real);
 }
 
-/* 2 and 3 are the mount's, if it has the image open. */
+/* 3 and 4 are the mount's, if it has the image open. */
 static int remove_online(struct online *online, const char *name)
 {
 	struct view_request *request = calloc(1, sizeof *request);
@@ -380,21 +421,38 @@ static bool remove_rest(const struct deletion *d, const char *file)
 	return gone;
 }
 
-/* The images of the directory, without those that are rests. */
-static int list(struct deletion *d)
+/* Removes such files: all; or those that are children of the snapshot, and that
+ * no replacement by a child of another image continues.  True: there was one.
+ */
+static bool remove_rests(const struct deletion *d, bool all)
+{
+	bool removed = false;
+
+	for (size_t i = 0; i < d->all.n_files; i++)
+		if (all || snapshot_is_parent(d->snapshot, &d->all.files[i]))
+			removed |= remove_rest(d, d->all.files[i].file);
+	return removed;
+}
+
+/* The images of the directory, and the snapshot. */
+static int list(struct deletion *d, const char *name)
 {
 	const struct root_dir *root = &d->roots->dirs[0];
-	bool removed = false;
 	int r = snapshots_list(root, d->real, &d->all);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < d->all.n_files; i++)
-		removed |= remove_rest(d, d->all.files[i].file);
-	if (!removed)
+	d->snapshot = snapshots_find(&d->all, name);
+	if (!d->snapshot)
+		return snapshot_fail_missing(d->real, name, &d->all);
+	if (!remove_rests(d, false))
 		return 0;
 	snapshots_fini(&d->all);
-	return snapshots_list(root, d->real, &d->all);
+	r = snapshots_list(root, d->real, &d->all);
+	d->snapshot = snapshots_find(&d->all, name);
+	return r < 0 || d->snapshot
+		       ? r
+		       : snapshot_fail_missing(d->real, name, &d->all);
 }
 
 static int delete (struct deletion *d, const char *name)
@@ -407,12 +465,9 @@ static int delete (struct deletion *d, const char *name)
 		r = leaf_replace_recover(root, d->real, NULL);
 	/* A mount that has it open has recovered it. */
 	if (r == 0 || (r == -EBUSY && !image_rename_is_pending(root, d->real)))
-		r = list(d);
+		r = list(d, name);
 	if (r < 0)
 		return r;
-	d->snapshot = snapshots_find(&d->all, name);
-	if (!d->snapshot)
-		return snapshot_fail_missing(d->real, name, &d->all);
 	r = snapshot_sibling(d->real, d->snapshot->file, &d->path);
 	if (r == 0)
 		r = check_children(d);
@@ -423,8 +478,14 @@ static int delete (struct deletion *d, const char *name)
 	if (r == 0 && d->snapshot->children)
 		r = rebase_children(d, parent);
 	if (r == 0)
+		r = sync_children(d);
+	if (r == 0)
 		r = move_origins(d);
-	return r < 0 ? r : remove_snapshot(d, name);
+	if (r == 0)
+		r = remove_snapshot(d, name);
+	if (r == 0)
+		(void)remove_rests(d, true);
+	return r;
 }
 
 static int print_json(const struct deletion *d)

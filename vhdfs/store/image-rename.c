@@ -21,10 +21,10 @@
  *   N8  Remove the record.
  *
  * RECOVERY.  The image's file has the name TO: N1, N3 to N5, N7 and N8 are done
- * again, each of which does nothing that was done before.  Else the same steps
- * are done with FROM and TO exchanged, which undoes them.  A failure before N6
- * is undone in the same way.  A record with one name is removed: nothing was
- * done, or nothing is left to do.
+ * again, each of which only makes durable what was done before.  Else the same
+ * steps are done with FROM and TO exchanged, which undoes them.  A failure
+ * before N6 is undone in the same way.  A record with one name is removed:
+ * nothing was done, or nothing is left to do.
  *
  * An image that was renamed to TO by other means has no name FROM, and its
  * snapshots get names that belong to it: all steps but N6.

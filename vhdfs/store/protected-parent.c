@@ -205,6 +205,20 @@ int protected_parent_describe(const struct protected_parent *p, const char *dir,
 	return 0;
 }
 
+bool protected_parent_is_named(struct image *child,
+			       const struct image_params *params)
+{
+	struct parent_ref ref = { 0 };
+	bool same = child->type == IMAGE_DIFFERENCING &&
+		    image_parent(child, &ref) == 0 && ref.relative &&
+		    !strcmp(ref.relative, params->parent_relative) &&
+		    guid_equal(&ref.id, &params->parent->id) &&
+		    (!ref.mtime || ref.mtime == params->parent_mtime);
+
+	parent_ref_fini(&ref);
+	return same;
+}
+
 void protected_parent_close(struct protected_parent *p)
 {
 	if (p->img)

@@ -8,6 +8,7 @@
 #ifndef VHDFS_STORE_PROTECTED_PARENT_H
 #define VHDFS_STORE_PROTECTED_PARENT_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "format/image.h"
@@ -44,6 +45,9 @@ void protected_parent_restore(struct protected_parent *parent);
 int protected_parent_describe(const struct protected_parent *parent,
 			      const char *dir, struct image_params *ret,
 			      char **ret_relative);
+/* Does the child name the parent that is described, by that path and time? */
+bool protected_parent_is_named(struct image *child,
+			       const struct image_params *params);
 /* Unlocks and closes it; also for zeros. */
 void protected_parent_close(struct protected_parent *parent);
 

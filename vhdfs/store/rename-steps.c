@@ -336,19 +336,13 @@ int renaming_link(const struct renaming *r, bool image)
 	return rc < 0 ? rc : leaf_sync_dir(&r->place);
 }
 
-/* Does the child name this parent already, as it does where nothing was begun?
+/* What was done before may be in the page cache only, of a process that died.
  */
-static bool refers_to(struct image *child, const struct image_params *params)
+static int sync_item(const struct item *item)
 {
-	struct parent_ref ref = { 0 };
-	bool same = child->type == IMAGE_DIFFERENCING &&
-		    image_parent(child, &ref) == 0 && ref.relative &&
-		    !strcmp(ref.relative, params->parent_relative) &&
-		    guid_equal(&ref.id, &params->parent->id) &&
-		    (!ref.mtime || ref.mtime == params->parent_mtime);
-
-	parent_ref_fini(&ref);
-	return same;
+	return fsync(item->io->fd) < 0
+		       ? fail_errno(-errno, "%s: fsync", item->io->name)
+		       : 0;
 }
 
 static int set_parent(const struct renaming *r, struct item *child)
@@ -367,9 +361,11 @@ static int set_parent(const struct renaming *r, struct item *child)
 	parent.path = path;
 	rc = protected_parent_describe(&parent, r->place.dir, &params,
 				       &relative);
-	if (rc < 0 || refers_to(child->img, &params))
+	if (rc < 0)
 		return rc;
-	return image_set_parent(child->img, &params);
+	return protected_parent_is_named(child->img, &params)
+		       ? sync_item(child)
+		       : image_set_parent(child->img, &params);
 }
 
 /* N4 for the item, and first for its parent. */
@@ -390,14 +386,13 @@ static int mark_item(const struct renaming *r, const struct item *item)
 {
 	const char *to = renaming_to(r);
 	_cleanup_free_ char *name = snapshot_name_within(to, item->to);
-	int rc, fd = item->io->fd;
+	int rc = 0, fd = item->io->fd;
 
-	if (!name || snapshot_is_marked(fd, to))
+	if (!name)
 		return 0;
-	rc = snapshot_mark_rename(fd, item->io->name, to);
-	if (rc == 0 && fsync(fd) < 0)
-		rc = fail_errno(-errno, "%s: fsync", item->io->name);
-	return rc;
+	if (!snapshot_is_marked(fd, to))
+		rc = snapshot_mark_rename(fd, item->io->name, to);
+	return rc < 0 ? rc : sync_item(item);
 }
 
 int renaming_apply(struct renaming *r)

@@ -267,8 +267,9 @@ static int set_parent(struct store_image *image,
 
 	if (!directory)
 		return fail(-ENOMEM, "out of memory");
+	/* A worker that died may have named it in the page cache only. */
 	if (has_parent(image, parent))
-		return 0;
+		return view_flush_open(image);
 	if (!request->unsafe && !chain_rebase_is_complete(image->chain, parent))
 		return fail(-EAGAIN,
 			    "%s: the rebase was interrupted; run the "
