@@ -536,6 +536,7 @@ supervise_tests = \
 	$(NULL)
 faults_tests = \
 	tests/faults/test-check.sh \
+	tests/faults/test-continued-copy.sh \
 	tests/faults/test-convert.sh \
 	tests/faults/test-create.sh \
 	tests/faults/test-delete-snapshot.sh \

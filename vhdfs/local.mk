@@ -171,6 +171,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/image-rename.h \
 	vhdfs/store/image-stat.c \
 	vhdfs/store/image-stat.h \
+	vhdfs/store/leaf-keep.c \
+	vhdfs/store/leaf-keep.h \
 	vhdfs/store/leaf-replace.c \
 	vhdfs/store/leaf-replace.h \
 	vhdfs/store/leaf-steps.c \

@@ -22,10 +22,19 @@
 
 #define STEP MIB(256) /* of one comparison, so that progress is reported */
 #define PIECE KIB(64) /* is copied, or zeros */
+#define FLUSH_BYTES MIB(128)
+
+int chain_flush_copies(struct chain *chain, uint64_t copied, uint64_t *flushed)
+{
+	if (copied - *flushed < FLUSH_BYTES)
+		return 0;
+	*flushed = copied;
+	return chain_flush(chain);
+}
 
 struct rebase {
 	struct chain *chain;
-	uint64_t *copied;
+	uint64_t *copied, flushed;
 };
 
 static int copy(void *arg, const struct difference *difference)
@@ -34,9 +43,11 @@ static int copy(void *arg, const struct difference *difference)
 	int r = chain_store_shown(rebase->chain, difference->a, difference->off,
 				  difference->len);
 
-	if (r == 0)
-		*rebase->copied += difference->len;
-	return r;
+	if (r < 0)
+		return r;
+	*rebase->copied += difference->len;
+	return chain_flush_copies(rebase->chain, *rebase->copied,
+				  &rebase->flushed);
 }
 
 /* The end of the range from off on, at most end, in which the leaf stores all
@@ -166,12 +177,14 @@ int chain_complete(struct chain *chain, uint64_t *ret_copied,
 				.leaf = chain_leaf(chain),
 				.buf = buf,
 				.copied = ret_copied };
-	uint64_t size = chain_size(chain), next;
+	uint64_t size = chain_size(chain), next, flushed = 0;
 	int r = buf ? 0 : fail(-ENOMEM, "out of memory");
 
 	*ret_copied = 0;
 	for (uint64_t off = 0; r == 0 && off < size; off = next) {
 		r = complete_extent(&c, off, &next);
+		if (r == 0)
+			r = chain_flush_copies(chain, *ret_copied, &flushed);
 		if (r == 0 && progress)
 			progress(arg, next);
 	}

@@ -11,6 +11,14 @@
 typedef void rebase_progress(void *arg, uint64_t done);
 
 /*
+ * Between the copies of a long work: flushes the chain, if copied, a count of
+ * bytes, has grown enough since *flushed, the count at the last flush.  A
+ * process that is killed loses its changes of tables since then, and so the
+ * copies.  Errors: those of chain_flush.
+ */
+int chain_flush_copies(struct chain *chain, uint64_t copied, uint64_t *flushed);
+
+/*
  * Copies to the chain's leaf what it shows and does not store, where the disk
  * of parent has other contents: afterwards the leaf shows the same on both.
  * Sectors that are equal are not copied, and those that both disks have from

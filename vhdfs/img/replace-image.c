@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/bytes.h"
@@ -16,6 +17,7 @@
 #include "base/error.h"
 #include "chain/difference.h"
 #include "chain/rebase-step.h"
+#include "chain/rebase.h"
 #include "format/registry.h"
 #include "img/interrupt.h"
 #include "base/progress.h"
@@ -27,6 +29,8 @@
 
 #define STEP MIB(4)  /* of one comparison, so that progress is reported */
 #define PIECE MIB(1) /* is read at once */
+/* The attribute of a .NAME.leaf that can be continued. */
+#define COPY_MARK "user.vhdfs.copy"
 
 struct replacement {
 	const struct image_roots *roots;
@@ -184,7 +188,43 @@ static int open_new(struct replacement *r, struct io *io)
 	return rc;
 }
 
-/* 2, without the contents. */
+/* Is the open copy one that this replacement would make? */
+static bool is_copy(const struct replacement *r)
+{
+	const struct image *new = r->new, *old = r->old;
+	struct image_params params = { 0 };
+	_cleanup_free_ char *relative = NULL;
+
+	if (new->ops != old->ops || new->size != old->size ||
+	    new->block_size != old->block_size ||
+	    new->sector_size != old->sector_size ||
+	    new->physical_sector_size != old->physical_sector_size ||
+	    !guid_equal(&new->id, &old->id))
+		return false;
+	if (!r->parent)
+		return new->type == IMAGE_DYNAMIC;
+	return protected_parent_describe(&r->protected, r->place.dir, &params,
+					 &relative) == 0 &&
+	       protected_parent_is_named(r->new, &params);
+}
+
+/* 2, of a copy that a process which died has begun.  1; 0: there is none. */
+static int continue_copy(struct replacement *r)
+{
+	struct io *io;
+	int rc = r->unsafe ? 0 : leaf_take_rest(&r->place, &io);
+
+	if (rc <= 0)
+		return rc;
+	if (fgetxattr(io->fd, COPY_MARK, NULL, 0) < 0)
+		io_close(io);
+	else if (open_new(r, io) == 0 && is_copy(r))
+		return 1;
+	close_new(r);
+	leaf_forget(&r->place);
+	return 0;
+}
+
 static int create(struct replacement *r)
 {
 	struct io *io;
@@ -199,10 +239,21 @@ static int create(struct replacement *r)
 		io_close(io);
 		return rc;
 	}
-	rc = open_new(r, io);
+	/* A file system without attributes has no copy that is continued. */
+	(void)fsetxattr(io->fd, COPY_MARK, "1", 1, 0);
+	return open_new(r, io);
+}
+
+/* 2, without the contents. */
+static int open_copy(struct replacement *r)
+{
+	int rc = continue_copy(r);
+
 	if (rc == 0)
+		rc = create(r);
+	if (rc >= 0)
 		r->new->keeps_id = true;
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static int copy_difference(void *arg, const struct difference *difference)
@@ -255,7 +306,7 @@ static int copy_stored(struct replacement *r, uint64_t off, uint64_t end)
 static int copy_all(struct replacement *r)
 {
 	const int64_t began = clock_us();
-	uint64_t size = r->old->size, end;
+	uint64_t size = r->old->size, end, flushed = 0;
 	struct progress progress;
 	int rc = 0;
 
@@ -266,6 +317,10 @@ static int copy_all(struct replacement *r)
 			     ? copy_stored(r, off, end)
 			     : chain_differences(r->old_chain, r->new_chain,
 						 off, end, copy_difference, r);
+		/* What --unsafe copies is never continued. */
+		if (rc == 0 && !r->unsafe)
+			rc = chain_flush_copies(r->new_chain, r->copied,
+						&flushed);
 		progress_at(&progress, end);
 		rate_keep(r->rate, r->copied, began);
 	}
@@ -280,6 +335,7 @@ static int copy_metadata(const struct replacement *r, int to)
 	const struct timespec times[2] = { st->st_atim, st->st_mtim };
 	int rc = copy_attributes(r->place.io->fd, to, "", r->place.path);
 
+	(void)fremovexattr(to, COPY_MARK);
 	if (rc == 0 && (futimens(to, times) < 0 || fsync(to) < 0))
 		rc = fail_errno(-errno, "%s: time and sync", r->place.path);
 	return rc;
@@ -309,7 +365,7 @@ static int publish(struct replacement *r)
 
 static int write_and_publish(struct replacement *r)
 {
-	int rc = create(r);
+	int rc = open_copy(r);
 
 	if (rc == 0)
 		rc = copy_all(r);

@@ -10,13 +10,20 @@
  * ORDER
  *   1. open the image and the new parent for reading, locked against writers
  *   2. write .NAME.leaf: a child of the new parent, with the identity of the
- *      image; its contents; close it, so that it has no log
+ *      image; mark it; its contents, flushed now and then; close it, so that it
+ *      has no log
  *   3. give it the owner, the mode, the attributes and the modification time of
- *      the image: children compare the time; sync
+ *      the image: children compare the time; remove the mark; sync
  *   4. remove the new parent's write bits, sync it
  *   5. rename .NAME.leaf to NAME; sync the directory
  *
- * A crash before 5 leaves .NAME.leaf, which the next replacement removes.
+ * A crash before 5 leaves .NAME.leaf.  The next replacement by a child of the
+ * same parent continues it, if it has the mark: the file was complete, but for
+ * contents, before it got that.  No record says which contents are durable: all
+ * are compared with those of the image, as those of a new file are, and the
+ * image never shows others (promise 4).  Else the next replacement removes it,
+ * as delete-snapshot does in any case.  --unsafe compares nothing, and begins
+ * anew.
  */
 #ifndef VHDFS_IMG_REPLACE_IMAGE_H
 #define VHDFS_IMG_REPLACE_IMAGE_H

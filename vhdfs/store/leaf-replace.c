@@ -16,6 +16,7 @@
 #include "format/registry.h"
 #include "io/io-file.h"
 #include "store/image-names.h"
+#include "store/leaf-keep.h"
 #include "store/leaf-steps.h"
 #include "store/protected-parent.h"
 

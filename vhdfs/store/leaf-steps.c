@@ -56,7 +56,6 @@
 
 #include "store/leaf-steps.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -68,7 +67,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/fold.h"
 #include "format/registry.h"
 #include "io/io-file.h"
 #include "store/copy-attributes.h"
@@ -331,10 +329,10 @@ int leaf_remove_new(const struct leaf_place *place)
 	return unlink_leaf(place);
 }
 
-int leaf_remove_rest(const struct leaf_place *place)
+/* U1 to U3, of a file that no intent names.  1, or 0 if there is none. */
+static int take_rest(const struct leaf_place *place, struct io **ret)
 {
-	_cleanup_(io_close_p) struct io *io = NULL;
-	int r = lock_rest(place, &io);
+	int r = lock_rest(place, ret);
 
 	if (r <= 0)
 		return r;
@@ -343,7 +341,15 @@ int leaf_remove_rest(const struct leaf_place *place)
 			    "%s: a snapshot or a revert was interrupted; "
 			    "another one finishes or undoes it",
 			    place->path);
-	return is_leaf_of(place, io->fd) ? unlink_leaf(place) : 0;
+	return is_leaf_of(place, (*ret)->fd);
+}
+
+int leaf_remove_rest(const struct leaf_place *place)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r = take_rest(place, &io);
+
+	return r <= 0 ? r : unlink_leaf(place);
 }
 
 /* Undoes L2 to L5; place is the old leaf's. */
@@ -409,52 +415,6 @@ int leaf_recover(const struct leaf_place *place, bool *ret_done)
 	return r < 0 ? r : 0;
 }
 
-/* Finds a name of the directory that Windows takes for the same as keep. */
-static int check_folded(const struct leaf_place *place, DIR *dir,
-			const char *keep)
-{
-	_cleanup_free_ char *folded = name_fold(keep);
-	struct dirent *e;
-
-	if (!folded)
-		return fail(-ENOMEM, "%s: out of memory", place->path);
-	while ((e = readdir(dir))) {
-		_cleanup_free_ char *other = name_fold(e->d_name);
-
-		if (!other)
-			return fail(-ENOMEM, "%s: out of memory", place->path);
-		if (!strcmp(other, folded))
-			return fail(-EEXIST,
-				    "%s/%s: the file %s exists, whose name "
-				    "Windows takes for the same; choose "
-				    "another name",
-				    place->dir, keep, e->d_name);
-	}
-	return 0;
-}
-
-int leaf_check_keep(const struct leaf_place *place, const char *keep)
-{
-	DIR *dir;
-	int fd, r;
-
-	if (!keep)
-		return 0;
-	if (exists(place, keep))
-		return fail(-EEXIST, "%s/%s: file exists", place->dir, keep);
-	fd = openat(place->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir) {
-		r = fail_errno(-errno, "%s", place->dir);
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	r = check_folded(place, dir, keep);
-	closedir(dir);
-	return r;
-}
-
 /* Creates .NAME.leaf and locks it.  1: another process removed the name. */
 static int create_locked(const struct leaf_place *place, struct io **ret)
 {
@@ -476,9 +436,18 @@ static int create_locked(const struct leaf_place *place, struct io **ret)
 	return 0;
 }
 
+/* It keeps its lock until leaf_place_fini. */
+static int set_made(struct leaf_place *place, const struct io *io)
+{
+	place->made = fcntl(io->fd, F_DUPFD_CLOEXEC, 0);
+	return place->made < 0
+		       ? fail_errno(-errno, "%s/%s", place->dir, place->leaf)
+		       : 0;
+}
+
 int leaf_create(struct leaf_place *place, struct io **ret)
 {
-	struct io *io = NULL;
+	_cleanup_(io_close_p) struct io *io = NULL;
 	int r;
 
 	do
@@ -486,15 +455,32 @@ int leaf_create(struct leaf_place *place, struct io **ret)
 	while (r > 0);
 	if (r < 0)
 		return r;
-	place->made = fcntl(io->fd, F_DUPFD_CLOEXEC, 0);
-	if (place->made < 0) {
-		r = fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+	r = set_made(place, io);
+	if (r < 0)
 		(void)unlink_leaf(place);
-		io_close(io);
+	else
+		*ret = steal(io);
+	return r;
+}
+
+int leaf_take_rest(struct leaf_place *place, struct io **ret)
+{
+	_cleanup_(io_close_p) struct io *io = NULL;
+	int r = take_rest(place, &io);
+
+	if (r <= 0)
 		return r;
-	}
-	*ret = io;
-	return 0;
+	r = set_made(place, io);
+	if (r < 0)
+		return r;
+	*ret = steal(io);
+	return 1;
+}
+
+void leaf_forget(struct leaf_place *place)
+{
+	close(place->made);
+	place->made = -1;
 }
 
 /* L2 */

@@ -55,10 +55,6 @@ int leaf_recover(const struct leaf_place *place, bool *ret_done);
 /* The write bits that NAME's file has after an undo of L5; 0: there is none to
  * undo.  Sets place.st. */
 mode_t leaf_lost_write_bits(struct leaf_place *place);
-/* -EEXIST if KEEP exists, or a name that Windows takes for the same; null:
- * none. */
-int leaf_check_keep(const struct leaf_place *place, const char *keep);
-
 /* L2: a new file .NAME.leaf, the caller's to close, which is locked until
  * leaf_place_fini; then its contents, a child of parent. */
 int leaf_create(struct leaf_place *place, struct io **ret);
@@ -83,6 +79,11 @@ int leaf_intent_remove(const struct leaf_place *place);
 int leaf_remove_new(const struct leaf_place *place);
 /* The same of a file that no intent names.  -EBUSY also: one does. */
 int leaf_remove_rest(const struct leaf_place *place);
+/* Takes over a .NAME.leaf of a process that died, as if leaf_create had made
+ * it. 1; 0: there is none; -EBUSY: as leaf_remove_rest. */
+int leaf_take_rest(struct leaf_place *place, struct io **ret);
+/* Unlocks what leaf_create or leaf_take_rest gave, when that is closed. */
+void leaf_forget(struct leaf_place *place);
 
 /* After a failure of L2 to L6: undoes them, and keeps the error's message. */
 void leaf_undo(const struct leaf_place *place, struct protected_parent *parent);

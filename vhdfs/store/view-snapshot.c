@@ -41,6 +41,7 @@
 #include "store/examine.h"
 #include "store/examiners.h"
 #include "store/image-names.h"
+#include "store/leaf-keep.h"
 #include "store/leaf-steps.h"
 #include "store/snapshot.h"
 #include "store/store-internal.h"

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The name KEEP that an old leaf gets (leaf-steps.c). */
+#include "config.h"
+
+#include "store/leaf-keep.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/fold.h"
+
+/* Finds a name of the directory that Windows takes for the same as keep. */
+static int check_folded(const struct leaf_place *place, DIR *dir,
+			const char *keep)
+{
+	_cleanup_free_ char *folded = name_fold(keep);
+	struct dirent *e;
+
+	if (!folded)
+		return fail(-ENOMEM, "%s: out of memory", place->path);
+	while ((e = readdir(dir))) {
+		_cleanup_free_ char *other = name_fold(e->d_name);
+
+		if (!other)
+			return fail(-ENOMEM, "%s: out of memory", place->path);
+		if (!strcmp(other, folded))
+			return fail(-EEXIST,
+				    "%s/%s: the file %s exists, whose name "
+				    "Windows takes for the same; choose "
+				    "another name",
+				    place->dir, keep, e->d_name);
+	}
+	return 0;
+}
+
+int leaf_check_keep(const struct leaf_place *place, const char *keep)
+{
+	struct stat st;
+	DIR *dir;
+	int fd, r;
+
+	if (!keep)
+		return 0;
+	if (fstatat(place->fd, keep, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return fail(-EEXIST, "%s/%s: file exists", place->dir, keep);
+	fd = openat(place->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		r = fail_errno(-errno, "%s", place->dir);
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	r = check_folded(place, dir, keep);
+	closedir(dir);
+	return r;
+}

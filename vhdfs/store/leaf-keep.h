@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The name KEEP that an old leaf gets (leaf-steps.c).
+ *
+ * THREADS: as leaf-steps.h.
+ */
+#ifndef VHDFS_STORE_LEAF_KEEP_H
+#define VHDFS_STORE_LEAF_KEEP_H
+
+#include "store/leaf-steps.h"
+
+/* 0; -EEXIST with a message if KEEP exists, or a name that Windows takes for
+ * the same; or another -errno with a message.  null: none. */
+int leaf_check_keep(const struct leaf_place *place, const char *keep);
+
+#endif
