@@ -86,6 +86,20 @@ requires_root() {
 	[ "$EUID" = 0 ] || skip "not root"
 }
 
+# make_user_directory DIRECTORY: creates it; it belongs to a user other than root.
+make_user_directory() {
+	requires_root
+	requires setpriv
+	chmod 755 "$lib_dir" "$scratch"
+	mkdir -p "$1"
+	chown 65534:65534 "$1"
+}
+
+# as_user COMMAND...: runs the command as that user.
+as_user() {
+	setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
+}
+
 requires_fuse() {
 	requires_root
 	requires fusermount3

@@ -393,6 +393,7 @@ img_tests = \
 	tests/img/test-mounted.sh \
 	tests/img/test-mutated.sh \
 	tests/img/test-nbd.sh \
+	tests/img/test-owner.sh \
 	tests/img/test-rebase-room.sh \
 	tests/img/test-rebase.sh \
 	tests/img/test-rename.sh \
@@ -545,6 +546,7 @@ faults_tests = \
 	tests/faults/test-mount.sh \
 	tests/faults/test-names-online.sh \
 	tests/faults/test-order-mutants.sh \
+	tests/faults/test-owner.sh \
 	tests/faults/test-power-cut.sh \
 	tests/faults/test-power-cut-online.sh \
 	tests/faults/test-power-cut-rename.sh \

@@ -140,6 +140,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/io/io-file.h \
 	vhdfs/io/io.c \
 	vhdfs/io/io.h \
+	vhdfs/io/lent-bit.c \
+	vhdfs/io/lent-bit.h \
 	vhdfs/io/recovery-disks.c \
 	vhdfs/io/recovery-fdstore.c \
 	vhdfs/io/recovery-files.c \

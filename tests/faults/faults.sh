@@ -17,6 +17,7 @@ most_wrongs=${VHDFS_ERRORS:-20}
 # Kinds of faults; see faults.c.  A command must not fail after short and EINTR.
 file_faults="EIO:once EIO:ever ENOSPC:once full:ever torn:once short:ever
 	EINTR:once"
+# With VHDFS_FAULT_KINDS "inject" injects these kinds only.
 # sound_status may be set to the exit status without a fault, if that is not 0.
 # wrapper may be set to a command that runs the command, such as valgrind.
 wrapper=()
@@ -163,6 +164,20 @@ check_common() {
 	[ "$files" = 0 ] || wrong "expected no leak, found $files descriptors"
 }
 
+# protected FILE...: expects that the files are without write permission, and that none
+# is lent.
+protected() {
+	local file mode
+
+	for file; do
+		[ -e "$file" ] || continue
+		mode=$(stat -c %a "$file")
+		[ $((0$mode & 01222)) = 0 ] ||
+			wrong "expected no write permission of ${file##*/}," \
+				"found mode $mode"
+	done
+}
+
 # Do the calls that undo an unfinished command fail, too?  Then parts of it may remain.
 undoing_fails() {
 	[[ $fault == EIO:ever* ]]
@@ -189,7 +204,7 @@ choose_points() {
 # chosen call.  The test defines "prepare", which runs before the command, and
 # "outcome", which checks the result.
 inject() {
-	local kinds=$2 kind total injected=0 at
+	local kinds=${VHDFS_FAULT_KINDS:-$2} kind total injected=0 at
 
 	what=$1
 	shift 2

@@ -110,6 +110,7 @@ next_command_works() {
 			wrong "the rename of the rest: $(cat "$out")"
 	fi
 	equal_names "$(names_of "$stem")"
+	protected "$dir"/pc[12]@* "$dir/m.$ending"
 	all_show
 	[ "$(vhdfs-img snapshots --json "$image" |
 		jq -r '[.[] | select(.current) | .name] | join(" ")')" = \

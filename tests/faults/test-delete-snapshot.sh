@@ -56,6 +56,7 @@ outcome() {
 			wrong "the next command: $(cat "$scratch/next")"
 	fi
 	[ ! -e "$one" ] || wrong "the next command left pc1@one"
+	protected "$two"
 	shows "$two" two
 	shows "$image" now
 	[ "$(vhdfs-img snapshots --json "$image" | jq -c '[.[].name]')" = \

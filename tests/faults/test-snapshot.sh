@@ -61,6 +61,7 @@ next_command_works() {
 	shows "$dir/pc1@next.$ending" "$1" || wrong "another snapshot"
 	shows "$dir/pc1@one.$ending" one || wrong "snapshot one has changed"
 	[ "$(stat -c %a "$image")" = 640 ] || wrong "the mode has changed"
+	protected "$dir"/pc1@*
 	disk-io "$image" write 0 512 9 >"$scratch/next" 2>&1 ||
 		wrong "cannot be written: $(cat "$scratch/next")"
 	vhdfs-img check "$image" >/dev/null || wrong "unsound"

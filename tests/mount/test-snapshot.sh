@@ -234,14 +234,10 @@ test_user_of_a_view_may_not_give_it_any_parent() {
 	[ "$(id -u)" = 0 ] || skip "needs another user"
 	make_store vhdx
 	vhdfs-img create --size 20M "$store/n.vhdx"
-	chmod 755 "$scratch" "$store"
+	chmod 755 "$lib_dir" "$scratch" "$store"
 	chmod 666 "$store/pc1.vhdx"
 	chmod 644 "$store/n.vhdx"
 	mount_store "$store" "$mnt" -o allow_other
-	as_user() {
-		setpriv --reuid=65534 --regid=65534 --clear-groups "$@"
-	}
-	as_user test -r "$store/n.vhdx" || skip "no user can read $scratch"
 	expect_error 1 "expected root, the owner of the mount, or a parent" \
 		as_user vhdfs-img rebase --parent "$store/n.vhdx" \
 		"$store/pc1.vhdx"
@@ -254,13 +250,15 @@ test_user_of_a_view_may_not_give_it_any_parent() {
 		as_user vhdfs-img snapshot "$store/pc1.vhdx" more
 }
 
-# killed_snapshot N: a snapshot that is killed before its N-th call on a file; false:
-# it has fewer.
+# killed_snapshot N [COMMAND]: a snapshot, run by the command, that is killed before its
+# N-th call on a file; false: it has fewer.
 killed_snapshot() {
 	local control=$scratch/control status=0
 
 	printf '%-127s\n%-127s\n' "1 kill once $1 -" "" >"$control"
-	FAULTS=$control LD_PRELOAD=$top_builddir/tests/tools/faults.so \
+	chmod 666 "$control"
+	"${@:2}" env FAULTS="$control" \
+		LD_PRELOAD="$top_builddir/tests/tools/faults.so" \
 		vhdfs-img snapshot "$store/pc1.$e" s 2>/dev/null || status=$?
 	[ $status != 0 ]
 }
@@ -305,8 +303,7 @@ test_user_of_an_image_opens_it_after_an_interrupted_snapshot() {
 	while killed_snapshot $n; do
 		mount_store "$store" "$mnt" -o allow_other
 		equal "mode after $n" 644 "$(stat -c %a "$mnt/pc1.vhdx.raw")"
-		setpriv --reuid=65534 --regid=65534 --clear-groups \
-			bash -c ': <>"$1"' - "$mnt/pc1.vhdx.raw" ||
+		as_user bash -c ': <>"$1"' - "$mnt/pc1.vhdx.raw" ||
 			fail "no open after $n"
 		equal "mode of the file after $n" 644 \
 			"$(stat -c %a "$store/pc1.vhdx")"
@@ -315,6 +312,36 @@ test_user_of_an_image_opens_it_after_an_interrupted_snapshot() {
 		n=$((n + 1))
 	done
 	[ $n -gt 20 ] || fail "expected more than 20 calls, found $n"
+}
+
+# Of an owner other than root, whose mount it is.
+test_mount_of_the_owner_recovers_an_interrupted_snapshot() {
+	local n=1
+
+	[ "$(id -u)" = 0 ] || skip "needs another user"
+	[ -f "$top_builddir/tests/tools/faults.so" ] || fail "no faults.so"
+	make_store vhdx
+	make_user_directory "$mnt"
+	chown -R 65534:65534 "$store"
+	as_user test -w /dev/fuse || skip "/dev/fuse is root's alone"
+	mkdir "$scratch/bin"
+	printf '#!/bin/sh\nexec setpriv %s %s "$@"\n' \
+		"--reuid=65534 --regid=65534 --clear-groups" \
+		"$(command -v vhdfs)" >"$scratch/bin/vhdfs"
+	chmod 755 "$scratch/bin" "$scratch/bin/vhdfs"
+	PATH=$scratch/bin:$PATH
+	while killed_snapshot $n as_user; do
+		mount_store "$store" "$mnt"
+		as_user bash -c ': <>"$1"' - "$mnt/pc1.vhdx.raw" ||
+			fail "no open after $n"
+		equal "mode of the file after $n" 644 \
+			"$(stat -c %a "$store/pc1.vhdx")"
+		unmount "$mnt"
+		[ ! -e "$store/pc1@s.vhdx" ] || break
+		n=$((n + 1))
+	done
+	[ $n -gt 20 ] || fail "expected more than 20 calls, found $n"
+	equal "mode of the snapshot" 444 "$(stat -c %a "$store/pc1@s.vhdx")"
 }
 
 # Of another program that has the image locked, or of one whose rename was

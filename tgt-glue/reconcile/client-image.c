@@ -17,6 +17,7 @@
 #include "format/registry.h"
 #include "io/atomic-file.h"
 #include "io/file-id.h"
+#include "io/lent-bit.h"
 #include "io/rootdir.h"
 #include "store/child.h"
 #include "store/protected-parent.h"
@@ -382,7 +383,7 @@ int client_image_protect(const struct fleet *fleet, const struct disk *disk,
 	*ret_done = false;
 	if (r < 0)
 		return fail_errno(r, "%s", disk->image);
-	if (!(st.st_mode & 0222))
+	if (!mode_write_bits(st.st_mode))
 		return 0;
 	r = protected_parent_open(&fleet->rootdir, disk->image, &image);
 	if (r == 0)

@@ -44,6 +44,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "io/file-id.h"
+#include "io/lent-bit.h"
 #include "base/printable.h"
 #include "io/rootdir.h"
 #include "store/leaf-replace.h"
@@ -107,7 +108,7 @@ int image_reset_check_childless(struct clients *clients,
 	_cleanup_free_ char *child = NULL;
 	int r;
 
-	if (!(st->st_mode & 0222))
+	if (!mode_write_bits(st->st_mode))
 		return fail(
 			-EPERM,
 			"%s: expected write permission, found none: it may be the parent of another image; where it is not, type `chmod u+w %s' and then `%s'",
@@ -245,7 +246,7 @@ static int check_removable(const struct reset *reset, const char *name,
 	if (fstatat(reset->dir, name, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !file_id_equal(file_id_of(&st), file_id_of(&named)))
 		return fail(-ESTALE, "it has just become another file");
-	if (!(st.st_mode & 0222))
+	if (!mode_write_bits(st.st_mode))
 		return fail(
 			-EPERM,
 			"it has no write permission, and may be the parent of another image; remove it with rm when it is not");

@@ -112,8 +112,12 @@ int chain_open(struct parent_cache *cache, const char *path, int flags,
 
 	if (!chain)
 		return fail(-ENOMEM, "%s: out of memory", path);
-	r = root_dir_open(parent_cache_store(cache), path,
-			  flags & CHAIN_WRITABLE, &io, &chain->leaf_path);
+	r = flags & CHAIN_AS_OWNER
+		    ? root_dir_open_as_owner(parent_cache_store(cache), path,
+					     &io, &chain->leaf_path)
+		    : root_dir_open(parent_cache_store(cache), path,
+				    flags & CHAIN_WRITABLE, &io,
+				    &chain->leaf_path);
 	if (r == 0)
 		r = open_images(chain, io, flags);
 	if (r < 0)

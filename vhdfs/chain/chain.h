@@ -50,6 +50,8 @@ enum {
 	CHAIN_RAW = 4,
 	/* The leaf is opened as raw whatever its format. */
 	CHAIN_ALWAYS_RAW = 8,
+	/* With CHAIN_WRITABLE: as root_dir_open_as_owner. */
+	CHAIN_AS_OWNER = 16,
 };
 
 struct chain;

@@ -158,7 +158,7 @@ static int set_origin(const struct deletion *d, const char *file)
 	int r = snapshot_sibling(d->real, file, &path);
 
 	if (r == 0)
-		r = root_dir_open(&d->roots->dirs[0], path, true, &io, NULL);
+		r = root_dir_open(&d->roots->dirs[0], path, false, &io, NULL);
 	return r < 0 ? r : snapshot_set_origin(io, d->snapshot);
 }
 
@@ -361,8 +361,8 @@ static int remove_offline(const struct deletion *d)
 	int r = check_unreadable(d);
 
 	if (r == 0)
-		r = root_dir_open(&d->roots->dirs[0], d->path, true, &io,
-				  &real);
+		r = root_dir_open_as_owner(&d->roots->dirs[0], d->path, &io,
+					   &real);
 	if (r == 0)
 		r = io_lock(io, IO_LOCK_EXCLUSIVE);
 	if (r == 0)

@@ -43,6 +43,7 @@
 #include "format/registry.h"
 #include "img/interrupt.h"
 #include "base/progress.h"
+#include "io/lent-bit.h"
 #include "io/rootdir.h"
 #include "store/settled-parent.h"
 
@@ -62,7 +63,6 @@ struct kept_time {
  * has a place for the time. */
 static void time_keep(struct image *img, struct kept_time *ret)
 {
-	const mode_t bits = S_IWUSR | S_IWGRP | S_IWOTH;
 	struct parent_ref ref;
 	struct stat st;
 	bool records;
@@ -72,7 +72,8 @@ static void time_keep(struct image *img, struct kept_time *ret)
 		return;
 	records = ref.mtime_off != 0;
 	parent_ref_fini(&ref);
-	if (!records || fstat(img->io->fd, &st) < 0 || st.st_mode & bits)
+	if (!records || fstat(img->io->fd, &st) < 0 ||
+	    mode_write_bits(st.st_mode))
 		return;
 	ret->times[0].tv_nsec = UTIME_OMIT;
 	ret->times[1] = st.st_mtim;
@@ -177,8 +178,8 @@ static int rebase_safe(struct rebase *rebase, struct chain *parent,
 {
 	struct kept_time kept;
 	struct chain *chain;
-	int r = image_roots_open(rebase->roots, rebase->image, CHAIN_WRITABLE,
-				 &chain);
+	int r = image_roots_open(rebase->roots, rebase->image,
+				 CHAIN_WRITABLE | CHAIN_AS_OWNER, &chain);
 	int rc;
 
 	if (r < 0)
@@ -202,8 +203,8 @@ static int open_alone(const struct rebase *rebase, struct image **ret,
 	int r = image_roots_path(rebase->roots, rebase->image, &path);
 
 	if (r == 0)
-		r = root_dir_open(&rebase->roots->dirs[0], path, true, &io,
-				  ret_real);
+		r = root_dir_open_as_owner(&rebase->roots->dirs[0], path, &io,
+					   ret_real);
 	if (r < 0)
 		return r;
 	r = io_lock(io, IO_LOCK_EXCLUSIVE);
@@ -258,8 +259,8 @@ static int rebase_to_none(struct rebase *rebase)
 {
 	struct kept_time kept;
 	struct chain *chain;
-	int r = image_roots_open(rebase->roots, rebase->image, CHAIN_WRITABLE,
-				 &chain);
+	int r = image_roots_open(rebase->roots, rebase->image,
+				 CHAIN_WRITABLE | CHAIN_AS_OWNER, &chain);
 	int rc;
 
 	if (r < 0)

@@ -22,6 +22,7 @@
 #include "img/interrupt.h"
 #include "base/progress.h"
 #include "base/rate.h"
+#include "io/lent-bit.h"
 #include "io/rootdir.h"
 #include "store/copy-attributes.h"
 #include "store/leaf-steps.h"
@@ -128,7 +129,7 @@ static int check_place(struct replacement *r)
 	r->place.img = r->old;
 	if (rc == 0)
 		rc = leaf_place_check(&r->place);
-	if (rc == 0 && r->place.st.st_mode & (S_IWUSR | S_IWGRP | S_IWOTH))
+	if (rc == 0 && mode_write_bits(r->place.st.st_mode))
 		rc = fail(-EBUSY,
 			  "%s: is in use; expected an image without "
 			  "write permission, as a parent has",

@@ -363,11 +363,16 @@ static int lock_patiently(int fd, enum io_lock lock)
 	return r;
 }
 
-int io_file_lock_new(struct io *io)
+int io_file_lock_unregistered(struct io *io, enum io_lock lock)
 {
-	int r = lock_patiently(io->fd, IO_LOCK_EXCLUSIVE);
+	char holder[192] = "";
+	int r = lock_patiently(io->fd, lock);
 
-	return r < 0 ? fail_errno(r, "%s: lock of a new file", io->name) : 0;
+	if (r == -EBUSY) {
+		holder_of_locks(io->fd, holder, sizeof holder);
+		return io_fail_in_use(io, holder);
+	}
+	return r < 0 ? fail_errno(r, "%s: lock", io->name) : 0;
 }
 
 static int file_lock(struct io *io, enum io_lock lock, char *holder,

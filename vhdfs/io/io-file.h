@@ -39,10 +39,10 @@ int io_file_open(const char *path, bool writable, struct io **ret);
 int io_file_inherit(dev_t dev, ino_t ino, bool writable, struct io **ret);
 
 /*
- * Locks a file that was created just now exclusively, as io_lock does, but
- * leaves it out of the recovery memory: a failed sync of it loses nothing yet.
+ * As io_lock, but leaves the file out of the recovery memory: it was created
+ * just now, and a failed sync of it loses nothing yet; or the lock is short.
  */
-int io_file_lock_new(struct io *io);
+int io_file_lock_unregistered(struct io *io, enum io_lock lock);
 
 /* Opens the same file once more, for reading, with its own locks. */
 int io_file_reopen(const struct io *io, struct io **ret);

@@ -257,6 +257,14 @@ int io_space(struct io *io, uint64_t off, uint64_t len, enum io_space *ret,
 	return r;
 }
 
+int io_fail_in_use(const struct io *io, const char *holder)
+{
+	return fail(-EBUSY,
+		    "%s: the image is in use%s; shut its client down or end "
+		    "that program, then try again",
+		    io->name, holder);
+}
+
 int io_lock(struct io *io, enum io_lock lock)
 {
 	char holder[192] = "";
@@ -264,10 +272,7 @@ int io_lock(struct io *io, enum io_lock lock)
 			      : 0;
 
 	if (r == -EBUSY)
-		return fail(r,
-			    "%s: the image is in use%s; shut its client down "
-			    "or end that program, then try again",
-			    io->name, holder);
+		return io_fail_in_use(io, holder);
 	return r < 0 ? fail_errno(r, "%s: lock", io->name) : 0;
 }
 

@@ -159,6 +159,9 @@ int io_space(struct io *io, uint64_t off, uint64_t len, enum io_space *ret,
 	     uint64_t *ret_len);
 /* See io_ops.lock.  The message of -EBUSY names the holder, if it is known. */
 int io_lock(struct io *io, enum io_lock lock);
+/* Sets the message of -EBUSY, which it returns.  holder: as of
+ * io_file_in_use. */
+int io_fail_in_use(const struct io *io, const char *holder);
 void io_close(struct io *io);
 
 DEFINE_CLEANUP(struct io *, io_close);

@@ -24,6 +24,7 @@
 #include "base/error.h"
 #include "base/fold.h"
 #include "io/io-file.h"
+#include "io/lent-bit.h"
 
 int root_dir_fail(int code, const char *path)
 {
@@ -172,8 +173,21 @@ static int fail_reopen(int code, const char *path)
 	return code;
 }
 
+enum access { READ, WRITE, WRITE_AS_OWNER };
+
+/* A descriptor for I/O. */
+static int open_again(int path_fd, const char *path, enum access access)
+{
+	int fd;
+
+	if (access == WRITE_AS_OWNER)
+		return lent_bit_open(path_fd, path);
+	fd = fd_reopen(path_fd, access == WRITE ? O_RDWR : O_RDONLY);
+	return fd < 0 ? fail_reopen(fd, path) : fd;
+}
+
 static int open_file(const struct root_dir *rootdir, const char *path,
-		     bool writable, struct io **ret, char **ret_real)
+		     enum access access, struct io **ret, char **ret_real)
 {
 	_cleanup_close_ int path_fd = root_dir_openat(rootdir, path, O_PATH);
 	_cleanup_free_ char *real = NULL;
@@ -193,10 +207,10 @@ static int open_file(const struct root_dir *rootdir, const char *path,
 		if (!real)
 			return fail(-ENOMEM, "%s: out of memory", path);
 	}
-	fd = fd_reopen(path_fd, writable ? O_RDWR : O_RDONLY);
+	fd = open_again(path_fd, path, access);
 	if (fd < 0)
-		return fail_reopen(fd, path);
-	r = io_file_from_fd(fd, path, writable, ret);
+		return fd;
+	r = io_file_from_fd(fd, path, access != READ, ret);
 	if (r == 0 && ret_real)
 		*ret_real = steal(real);
 	return r;
@@ -208,7 +222,15 @@ int root_dir_open(const struct root_dir *rootdir, const char *path,
 	if (rootdir->ops)
 		return rootdir->ops->open(rootdir, path, writable, ret,
 					  ret_real);
-	return open_file(rootdir, path, writable, ret, ret_real);
+	return open_file(rootdir, path, writable ? WRITE : READ, ret, ret_real);
+}
+
+int root_dir_open_as_owner(const struct root_dir *rootdir, const char *path,
+			   struct io **ret, char **ret_real)
+{
+	if (rootdir->ops)
+		return rootdir->ops->open(rootdir, path, true, ret, ret_real);
+	return open_file(rootdir, path, WRITE_AS_OWNER, ret, ret_real);
 }
 
 /* Only transient errors are reported; a name that cannot be looked up does not

@@ -54,6 +54,10 @@ void root_dir_fini(struct root_dir *rootdir);
  */
 int root_dir_open(const struct root_dir *rootdir, const char *path,
 		  bool writable, struct io **ret, char **ret_real);
+/* The same for writing; if this user owns the file, also without write bits
+ * (lent-bit.h).  -EBUSY also: another process has it locked exclusively. */
+int root_dir_open_as_owner(const struct root_dir *rootdir, const char *path,
+			   struct io **ret, char **ret_real);
 /* Opens with openat's flags, confined if the root is.  A descriptor or -errno,
  * without a message. */
 int root_dir_openat(const struct root_dir *rootdir, const char *path,

@@ -13,6 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "io/lent-bit.h"
 
 /* Linux's limits for a list of names and for a value. */
 enum { LIST_MAX = 64 * 1024, VALUE_MAX = 64 * 1024 };
@@ -65,7 +66,7 @@ int copy_attributes(int from, int to, const char *except, const char *name)
 		return fail_errno(-errno, "%s: copy of owner %u and group %u",
 				  name, st.st_uid, st.st_gid);
 	r = copy_all(from, to, except, list, value, name);
-	if (r == 0 && fchmod(to, st.st_mode & 07777) < 0)
+	if (r == 0 && fchmod(to, mode_without_lent(st.st_mode) & 07777) < 0)
 		r = fail_errno(-errno, "%s: copy of the mode", name);
 	return r;
 }

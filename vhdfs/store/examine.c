@@ -22,6 +22,7 @@
 #include "base/fold.h"
 #include "chain/chain.h"
 #include "format/registry.h"
+#include "io/lent-bit.h"
 #include "io/rootdir.h"
 #include "store/image-names.h"
 #include "store/leaf-replace.h"
@@ -265,6 +266,8 @@ static int examine_path(struct store *store, struct examination *e,
 
 	if (r == 0 && !file_id_equal(io_file_id(io), e->id))
 		r = fail(-ENOENT, "%s: replaced by another file", path);
+	if (r == 0 && !store->read_only)
+		lent_bit_clear(io->fd, path);
 	/* Before the file is read, so that a later change differs. */
 	if (r == 0)
 		r = io_file_stamp(io, &e->stamp);

@@ -234,8 +234,8 @@ static void remove_new(const struct renaming *r)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
 
-	if (root_dir_open(r->request->rootdir, r->request->real, true, &io,
-			  NULL) == 0 &&
+	if (root_dir_open_as_owner(r->request->rootdir, r->request->real, &io,
+				   NULL) == 0 &&
 	    io_lock(io, IO_LOCK_EXCLUSIVE) == 0)
 		rename_record_remove_new(&r->place, r->place.name);
 }

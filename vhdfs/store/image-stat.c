@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/lent-bit.h"
 #include "store/ancestry.h"
 #include "store/catalog.h"
 #include "store/examiners.h"
@@ -58,7 +59,8 @@ static bool recovers_writable_locked(const struct store_image *image,
 {
 	const struct store_image *unknown =
 		ancestry_unknown_child_locked(image);
-	mode_t bits = (st->st_mode | image->info.lost_write_bits) & 0222;
+	mode_t bits = mode_write_bits(st->st_mode) |
+		      (image->info.lost_write_bits & MODE_WRITE_BITS);
 
 	return !image->store->read_only && !image->info.readonly && bits &&
 	       (!image->children ||
@@ -72,7 +74,8 @@ bool image_stat_writable_locked(const struct store_image *image,
 {
 	return !image->store->read_only && !image->children &&
 	       !image->info.readonly && !ancestry_unknown_child_locked(image) &&
-	       (st->st_mode & 0222) && image_stat_fs_writable_locked(image);
+	       mode_write_bits(st->st_mode) &&
+	       image_stat_fs_writable_locked(image);
 }
 
 /* stat of the file, by the first name that still refers to it. */
@@ -87,12 +90,12 @@ static int stat_file_locked(struct store_image *image, struct stat *ret_st)
 
 void image_stat_shape_locked(const struct store_image *image, struct stat *st)
 {
-	mode_t mode = st->st_mode & 0777;
+	mode_t mode = mode_without_lent(st->st_mode) & 0777;
 
 	if (recovers_writable_locked(image, st))
 		mode |= image->info.lost_write_bits;
 	else
-		mode &= ~0222;
+		mode &= ~MODE_WRITE_BITS;
 	if (image->error && !image->write_opens)
 		mode = 0;
 	st->st_mode = S_IFREG | mode;

@@ -15,12 +15,11 @@
 #include "base/error.h"
 #include "format/registry.h"
 #include "io/io-file.h"
+#include "io/lent-bit.h"
 #include "store/image-names.h"
 #include "store/leaf-keep.h"
 #include "store/leaf-steps.h"
 #include "store/protected-parent.h"
-
-#define WRITE_BITS (S_IWUSR | S_IWGRP | S_IWOTH)
 
 static void place_close(struct leaf_place *place)
 {
@@ -40,7 +39,8 @@ static int place_open(struct leaf_place *place, const struct root_dir *rootdir,
 	int r;
 
 	*place = (struct leaf_place){ .fd = -1 };
-	r = root_dir_open(rootdir, image, true, &io, &real);
+	/* L5 may have removed the write bits. */
+	r = root_dir_open_as_owner(rootdir, image, &io, &real);
 	if (r == 0)
 		r = leaf_place_init(place, rootdir, real);
 	place->io = io;
@@ -111,7 +111,7 @@ static int open_old(struct leaf_place *place)
 
 	if (fstat(place->io->fd, &place->st) < 0)
 		return fail_errno(-errno, "%s", place->path);
-	if (!(place->st.st_mode & WRITE_BITS))
+	if (!mode_write_bits(place->st.st_mode))
 		return fail(-EPERM,
 			    "%s: write permission: expected some, found none; "
 			    "an image with children keeps its name",

@@ -69,11 +69,11 @@
 #include "base/error.h"
 #include "format/registry.h"
 #include "io/io-file.h"
+#include "io/lent-bit.h"
 #include "store/copy-attributes.h"
 #include "store/image-names.h"
 #include "store/snapshot.h"
 
-#define WRITE_BITS (S_IWUSR | S_IWGRP | S_IWOTH)
 #define INTENT_HEAD "vhdfs leaf replacement 1\n"
 
 void leaf_place_fini(struct leaf_place *place)
@@ -279,7 +279,8 @@ static bool exists(const struct leaf_place *place, const char *name)
 static mode_t restored_mode(const struct leaf_place *place,
 			    const struct intent *intent)
 {
-	return (place->st.st_mode & 07777) | (intent->mode & WRITE_BITS);
+	return (mode_without_lent(place->st.st_mode) & 07777) |
+	       (intent->mode & MODE_WRITE_BITS);
 }
 
 static int unlink_leaf(const struct leaf_place *place)
@@ -302,15 +303,17 @@ static bool is_leaf_of(const struct leaf_place *place, int fd)
 /* U1.  1, or 0 if there is none. */
 static int lock_rest(const struct leaf_place *place, struct io **ret)
 {
-	int fd = openat(place->fd, place->leaf,
-			O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	int r;
+	_cleanup_close_ int path_fd =
+		openat(place->fd, place->leaf, O_PATH | O_CLOEXEC | O_NOFOLLOW);
+	int fd, r;
 
-	if (fd < 0 && errno == ENOENT)
+	if (path_fd < 0 && errno == ENOENT)
 		return 0;
-	if (fd < 0)
+	if (path_fd < 0)
 		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
-	r = io_file_from_fd(fd, place->path, true, ret);
+	/* It may have the mode of a parent already. */
+	fd = lent_bit_open(path_fd, place->path);
+	r = fd < 0 ? fd : io_file_from_fd(fd, place->path, true, ret);
 	if (r == 0)
 		r = io_lock(*ret, IO_LOCK_EXCLUSIVE);
 	return r < 0 ? r : 1;
@@ -352,15 +355,26 @@ int leaf_remove_rest(const struct leaf_place *place)
 	return r <= 0 ? r : unlink_leaf(place);
 }
 
+/* With the write bits, without which an owner may not.  A file system without
+ * attributes has no mark. */
+static int remove_mark(int fd)
+{
+	return fremovexattr(fd, SNAPSHOT_MARK) < 0 && errno != ENODATA &&
+			       errno != EOPNOTSUPP
+		       ? -1
+		       : 0;
+}
+
 /* Undoes L2 to L5; place is the old leaf's. */
 static int undo(const struct leaf_place *place, const struct intent *intent)
 {
 	int fd = place->io->fd, r;
 
 	if (intent->keep[0] && is_same_file(place, intent->keep)) {
-		(void)fremovexattr(fd, SNAPSHOT_MARK);
 		if (fchmod(fd, restored_mode(place, intent)) < 0 ||
-		    fsync(fd) < 0 || unlinkat(place->fd, intent->keep, 0) < 0)
+		    remove_mark(fd) < 0)
+			return fail_errno(-errno, "%s", place->path);
+		if (fsync(fd) < 0 || unlinkat(place->fd, intent->keep, 0) < 0)
 			return fail_errno(-errno, "%s", place->path);
 	}
 	r = leaf_remove_new(place);
@@ -388,7 +402,7 @@ mode_t leaf_lost_write_bits(struct leaf_place *place)
 	    intent_read(place, &intent) <= 0 || !intent.keep[0] ||
 	    !is_same_file(place, intent.keep))
 		return 0;
-	return restored_mode(place, &intent) & WRITE_BITS;
+	return restored_mode(place, &intent) & MODE_WRITE_BITS;
 }
 
 int leaf_recover(const struct leaf_place *place, bool *ret_done)
@@ -429,7 +443,7 @@ static int create_locked(const struct leaf_place *place, struct io **ret)
 	r = io_file_from_fd(fd, place->io->name, true, &io);
 	/* A process that has the lock is about to remove the file. */
 	if (r == 0)
-		r = io_file_lock_new(io);
+		r = io_file_lock_unregistered(io, IO_LOCK_EXCLUSIVE);
 	if (r < 0 || !is_leaf_of(place, io->fd))
 		return r < 0 ? r : 1;
 	*ret = steal(io);

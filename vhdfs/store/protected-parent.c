@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "format/registry.h"
 #include "io/io-file.h"
+#include "io/lent-bit.h"
 
 /* Each failure takes another program that replaced the file just then. */
 enum { OPEN_TRIES = 8 };
@@ -67,16 +68,16 @@ static bool can_be_written(const struct io *parent)
  */
 static int remove_write_bits(struct io *parent, mode_t *removed)
 {
-	const mode_t bits = S_IWUSR | S_IWGRP | S_IWOTH;
 	struct stat st;
 	int r;
 
+	lent_bit_clear(parent->fd, parent->name);
 	if (fstat(parent->fd, &st) < 0)
 		return fail_errno(-errno, "%s", parent->name);
-	if (!(st.st_mode & bits))
+	if (!mode_write_bits(st.st_mode))
 		return 0;
-	if (fchmod(parent->fd, st.st_mode & ~bits) == 0) {
-		*removed |= st.st_mode & bits;
+	if (fchmod(parent->fd, st.st_mode & ~MODE_WRITE_BITS) == 0) {
+		*removed |= st.st_mode & MODE_WRITE_BITS;
 		return 0;
 	}
 	r = -errno;

@@ -209,8 +209,8 @@ static int open_item(const struct renaming *r, struct item *item)
 	_cleanup_free_ char *path =
 		name_sibling(r->request->real, item->file->file);
 	_cleanup_free_ char *real = NULL;
-	int rc = path ? root_dir_open(r->request->rootdir, path, true,
-				      &item->io, &real)
+	int rc = path ? root_dir_open_as_owner(r->request->rootdir, path,
+					       &item->io, &real)
 		      : fail_memory();
 
 	if (rc == 0)

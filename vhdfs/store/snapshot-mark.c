@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "io/lent-bit.h"
 #include "base/printable.h"
 #include "store/image-names.h"
 #include "store/mark.h"
@@ -174,6 +175,7 @@ int snapshot_mark_rename(int fd, const char *name, const char *image)
 	_cleanup_free_ char *old = NULL, *new = NULL;
 	char mark[MARK_MAX + 1], buf[MARK_NAME_MAX];
 	const char *rest;
+	int r;
 
 	if (get_mark(fd, mark))
 		old = mark_value(mark, "image");
@@ -190,8 +192,6 @@ int snapshot_mark_rename(int fd, const char *name, const char *image)
 		new = NULL;
 		return fail(-ENOMEM, "%s: out of memory", name);
 	}
-	return fsetxattr(fd, SNAPSHOT_MARK, new, strlen(new), 0) < 0
-		       ? fail_errno(-errno, "%s: attribute " SNAPSHOT_MARK,
-				    name)
-		       : 0;
+	r = lent_bit_set_attribute(fd, SNAPSHOT_MARK, new, strlen(new));
+	return r < 0 ? fail_errno(r, "%s: attribute " SNAPSHOT_MARK, name) : 0;
 }

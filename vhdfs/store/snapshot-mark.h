@@ -56,7 +56,8 @@ char *snapshot_mark_value(int fd, const char *key);
  * token? */
 bool snapshot_has_token(int dir, const char *file, const char *token);
 /*
- * Makes the mark of the open file name another image; all else in it stays.
+ * Makes the mark of the open file, which the caller has locked, name another
+ * image; all else in it stays.
  * The next sync of the file makes it durable.  0, or -errno with a message,
  * which calls the file by its name.
  */

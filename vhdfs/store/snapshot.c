@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "format/registry.h"
 #include "io/io-file.h"
+#include "io/lent-bit.h"
 #include "store/image-names.h"
 
 /* The text of a guid. */
@@ -143,6 +144,7 @@ static int open_file(const struct scan *scan, const char *file,
 	r = root_dir_open(scan->rootdir, path, false, &io, NULL);
 	if (r < 0)
 		return r == -ENOENT || r == -EOPNOTSUPP ? 0 : r;
+	lent_bit_clear(io->fd, path);
 	r = image_format_probe(io, &ops);
 	if (r < 0 || image_format_is_raw(ops)) {
 		io_close(io);
@@ -497,16 +499,22 @@ bool snapshot_is_parent(const struct snapshot *snapshot,
 	return names(file->parents, &snapshot->id);
 }
 
-int snapshot_set_origin(const struct io *io, const struct snapshot *parent)
+int snapshot_set_origin(struct io *io, const struct snapshot *parent)
 {
 	const struct guid *origin =
 		guid_is_null(&parent->origin) ? &parent->id : &parent->origin;
 	char text[GUID_TEXT_SIZE];
+	int r;
 
 	guid_format(origin, text);
-	return fsetxattr(io->fd, ORIGIN, text, strlen(text), 0) < 0
-		       ? fail_errno(-errno, "%s: attribute " ORIGIN, io->name)
-		       : 0;
+	r = fsetxattr(io->fd, ORIGIN, text, strlen(text), 0) < 0 ? -errno : 0;
+	if (r == -EACCES) {
+		r = io_lock(io, IO_LOCK_SHARED);
+		if (r < 0)
+			return r;
+		r = lent_bit_set_attribute(io->fd, ORIGIN, text, strlen(text));
+	}
+	return r < 0 ? fail_errno(r, "%s: attribute " ORIGIN, io->name) : 0;
 }
 
 void snapshots_fini(struct snapshots *snapshots)

@@ -95,9 +95,10 @@ bool snapshot_is_parent(const struct snapshot *snapshot,
 /*
  * Before the image in io, a child of the snapshot, loses its parent or gets
  * another one: stores its origin.  The next sync of the file makes it durable.
- * 0, or -errno with a message.
+ * io may be open for reading only; if the image has no write bits, io gets a
+ * shared lock.  0, or -errno with a message.
  */
-int snapshot_set_origin(const struct io *io, const struct snapshot *parent);
+int snapshot_set_origin(struct io *io, const struct snapshot *parent);
 void snapshots_fini(struct snapshots *snapshots);
 
 #endif

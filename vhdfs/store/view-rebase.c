@@ -443,7 +443,7 @@ static int lock_file(struct store *store, const char *path,
 
 	if (removal->held)
 		return 0;
-	r = root_dir_open(&store->roots[0], path, true, ret, NULL);
+	r = root_dir_open_as_owner(&store->roots[0], path, ret, NULL);
 	return r < 0 ? r : io_lock(*ret, IO_LOCK_EXCLUSIVE);
 }
 
