@@ -156,6 +156,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/attributes.c \
 	vhdfs/store/catalog.c \
 	vhdfs/store/catalog.h \
+	vhdfs/store/child-search.c \
+	vhdfs/store/child-search.h \
 	vhdfs/store/child.c \
 	vhdfs/store/child.h \
 	vhdfs/store/copy-attributes.c \

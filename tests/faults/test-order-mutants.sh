@@ -224,17 +224,17 @@ test_detects_recovery_of_a_revert_without_an_undo() {
 
 test_detects_undo_that_leaves_the_mode() {
 	finds "$cut_snapshot" store/leaf-steps.c \
-		's/if \(fchmod\(fd, restored_mode\(place, intent\)\) < 0 \|\|/if (/'
+		's/if \(fchmod\(fd, mode\) < 0 \|\| /if (/'
 }
 
 test_detects_undo_that_leaves_the_second_name() {
 	finds "$cut_snapshot" store/leaf-steps.c \
-		's/fsync\(fd\) < 0 \|\| unlinkat\(place->fd, intent->keep, 0\) < 0\)/fsync(fd) < 0)/'
+		's/ unlinkat\(place->fd, intent->keep, 0\) < 0\)/ 0)/'
 }
 
 test_detects_undo_whose_mode_is_not_durable() {
 	finds "$cut_recovery" store/leaf-steps.c \
-		's/fsync\(fd\) < 0 \|\| unlinkat\(place->fd, intent->keep/unlinkat(place->fd, intent->keep/'
+		's/remove_mark\(fd\) < 0 \|\| fsync\(fd\) < 0/remove_mark(fd) < 0/'
 }
 
 test_detects_recovery_that_trusts_a_rename_in_the_page_cache() {

@@ -19,16 +19,23 @@ begin_late() {
 	wait_until 30 grep -q fcntl trace
 }
 
-# leave_snapshot_unfinished ENDING: p with random contents, in "model", and its snapshot
-# x, of which all is done but the last rename.
-leave_snapshot_unfinished() {
+# make_image ENDING: p with random contents, in "model".
+make_image() {
 	e=$1
 	cd "$scratch" || exit
-	rm -f ./* ./.p.*
+	rm -rf ./* ./.p.*
 	choose_seed
 	make_model model 8M
 	vhdfs-img create --size 8M "p.$e"
 	put_random "p.$e" model 5
+}
+
+# leave_snapshot_unfinished ENDING [LINK]: p and its snapshot x, of which all is done but
+# the last rename; p has another name, a hard link in a directory of its own.
+leave_snapshot_unfinished() {
+	make_image "$1"
+	[ $# = 1 ] || mkdir "${2%/*}"
+	[ $# = 1 ] || ln "p.$e" "$2"
 	strace -f -q -o trace -P ".p.$e.leaf" -P "$PWD/.p.$e.leaf" -e trace=/^renameat \
 		-e inject=/^renameat:signal=KILL:when=1 \
 		vhdfs-img snapshot "p.$e" x || true
@@ -79,6 +86,56 @@ test_unfinished_snapshot_gets_no_child() {
 	expect 1 vhdfs-img create --parent p@x.vhdx kid.vhdx
 	[ ! -e kid.vhdx ] || fail "expected no child"
 	expect 0 vhdfs-img snapshot p.vhdx x
+	same_disk p.vhdx model
+	same_disk p@x.vhdx model
+}
+
+# Its recovery removes the name.
+test_old_image_of_an_unfinished_revert_gets_no_child() {
+	local old
+
+	make_image vhdx
+	vhdfs-img snapshot p.vhdx x
+	put_random p.vhdx model 5
+	strace -f -q -o trace -P .p.vhdx.leaf -P "$PWD/.p.vhdx.leaf" -e trace=/^renameat \
+		-e inject=/^renameat:signal=KILL:when=1 \
+		vhdfs-img revert p.vhdx x || true
+	old=$(echo .p.vhdx.2*Z)
+	[ p.vhdx -ef "$old" ] || fail "expected an unfinished revert"
+	expect 1 vhdfs-img create --parent "$old" kid.vhdx
+	[ ! -e kid.vhdx ] || fail "expected no child"
+	equal hidden "" "$(find . -name '.?*')"
+	equal mode 644 "$(stat -c %a p.vhdx)"
+	same_disk p.vhdx model
+}
+
+test_undo_leaves_a_parent_protected_whose_child_is_of_another_name() {
+	local format
+
+	for format in vhd vhdx; do
+		leave_snapshot_unfinished $format d/link.$format
+		vhdfs-img create --parent "d/link.$e" "d/kid.$e"
+		is_parent
+		same_disk "d/kid.$e" model
+	done
+}
+
+# Also root, to whom the kernel permits to open the view.
+test_mount_leaves_a_parent_protected_whose_child_is_of_another_name() {
+	leave_snapshot_unfinished vhdx d/link.vhdx
+	vhdfs-img create --parent d/link.vhdx d/kid.vhdx
+	mount_store "$scratch" "$scratch.mnt"
+	! bash -c ': <>"$1"' - "$scratch.mnt/p.vhdx.raw" 2>stderr ||
+		fail "expected no open of a parent for writing"
+	equal mode 444 "$(stat -c %a p.vhdx)"
+	unmount "$scratch.mnt"
+	is_parent
+}
+
+test_undo_gives_an_image_with_another_name_its_write_bits_back() {
+	leave_snapshot_unfinished vhdx d/link.vhdx
+	expect 0 vhdfs-img snapshot p.vhdx x
+	equal mode 644 "$(stat -c %a p.vhdx)"
 	same_disk p.vhdx model
 	same_disk p@x.vhdx model
 }

@@ -113,17 +113,6 @@ static int remove_snapshot(struct node *node,
 					    request->name);
 }
 
-/* Is it a name that put_aside_name may give to the image? */
-static bool is_aside_name(const char *aside, const char *path)
-{
-	const char *name = name_last(path);
-	size_t len = strlen(name);
-	int64_t stamp;
-
-	return aside[0] == '.' && !strncmp(aside + 1, name, len) &&
-	       aside[1 + len] == '.' && stamp_read(aside + 2 + len, &stamp);
-}
-
 static int revert(struct node *node, const struct view_request *request)
 {
 	const struct view_revert revert = {
@@ -135,7 +124,7 @@ static int revert(struct node *node, const struct view_request *request)
 	int r = snapshot_check_name(request->name);
 
 	if (r == 0 && revert.aside &&
-	    !is_aside_name(revert.aside, request->path))
+	    !put_aside_is_of(revert.aside, name_last(request->path)))
 		r = fail(-EINVAL, "%s: expected a name with a stamp, found %s",
 			 request->path, revert.aside);
 	if (r == 0)

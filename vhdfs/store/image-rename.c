@@ -64,15 +64,6 @@ static int begin(struct renaming *r)
 	return rc;
 }
 
-static bool is_put_aside(const char *file, const char *image)
-{
-	const size_t len = strlen(image);
-	int64_t stamp;
-
-	return *file == '.' && !strncmp(file + 1, image, len) &&
-	       file[1 + len] == '.' && stamp_read(file + len + 2, &stamp);
-}
-
 /* What the record has of a new rename. */
 static int make_record(struct renaming *r)
 {
@@ -90,7 +81,7 @@ static int make_record(struct renaming *r)
 	for (size_t i = 0; rc == 0 && i < r->all.n; i++)
 		rc = rename_record_add(record, r->all.at[i].file);
 	for (size_t i = 0; rc == 0 && i < r->all.n_files; i++)
-		if (is_put_aside(r->all.files[i].file, record->from))
+		if (put_aside_is_of(r->all.files[i].file, record->from))
 			rc = rename_record_add(record, r->all.files[i].file);
 	return rc;
 }

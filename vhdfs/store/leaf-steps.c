@@ -32,7 +32,8 @@
  * L7 follows.  A .NAME.leaf without an intent is removed.  A failure of L3 to
  * L6 is undone in the same way.
  * Where there is an intent, neither NAME nor KEEP gets a child but .NAME.leaf:
- * the recovery is done before (settled-parent.h).
+ * the recovery is done before (settled-parent.h).  A further name of the file,
+ * a hard link, may get one: then the undo gives no write bits back.
  *
  * FILES WITHOUT A NAME.  A .NAME.leaf that a crash left may be removed by a
  * process that has not locked NAME: a snapshot is deleted, and the file may be
@@ -70,6 +71,7 @@
 #include "format/registry.h"
 #include "io/io-file.h"
 #include "io/lent-bit.h"
+#include "store/child-search.h"
 #include "store/copy-attributes.h"
 #include "store/image-names.h"
 #include "store/snapshot.h"
@@ -138,7 +140,8 @@ int leaf_place_init(struct leaf_place *place, const struct root_dir *rootdir,
 		strndup(real, (size_t)(name_last(real) - real));
 	int r;
 
-	*place = (struct leaf_place){ .fd = -1, .made = -1 };
+	*place =
+		(struct leaf_place){ .rootdir = rootdir, .fd = -1, .made = -1 };
 	if (!dir)
 		return fail(-ENOMEM, "%s: out of memory", real);
 	r = place_name(place, rootdir, real);
@@ -276,10 +279,9 @@ static bool exists(const struct leaf_place *place, const char *name)
 }
 
 /* The write bits are all that L5 removed, and all that an intent can give. */
-static mode_t restored_mode(const struct leaf_place *place,
-			    const struct intent *intent)
+static mode_t restored_mode(const struct stat *st, const struct intent *intent)
 {
-	return (mode_without_lent(place->st.st_mode) & 07777) |
+	return (mode_without_lent(st->st_mode) & 07777) |
 	       (intent->mode & MODE_WRITE_BITS);
 }
 
@@ -365,19 +367,65 @@ static int remove_mark(int fd)
 		       : 0;
 }
 
+static struct file_id leaf_file(const struct leaf_place *place)
+{
+	struct stat st;
+
+	return fstatat(place->fd, place->leaf, &st, AT_SYMLINK_NOFOLLOW) < 0
+		       ? (struct file_id){ 0 }
+		       : file_id_of(&st);
+}
+
+/*
+ * An undo gives the write bits back, unless the old leaf has a child but
+ * .NAME.leaf.  Of NAME and KEEP none was made (settled-parent.h); but of a
+ * further name of the file, a hard link, one may have been: a process that
+ * makes it finds no intent beside that name.
+ */
+static int choose_mode(const struct leaf_place *place,
+		       const struct intent *intent, mode_t *ret)
+{
+	struct stat st;
+	bool found;
+	int r;
+
+	if (fstat(place->io->fd, &st) < 0)
+		return fail_errno(-errno, "%s", place->path);
+	*ret = restored_mode(&st, intent);
+	if (st.st_nlink <= 2 || mode_write_bits(st.st_mode))
+		return 0;
+	r = child_search(place->rootdir, place->dir, place->io,
+			 leaf_file(place), &found);
+	if (r == 0 && found)
+		*ret = mode_without_lent(st.st_mode) & 07777;
+	return r;
+}
+
+/* Undoes L4 and L5 */
+static int undo_link(const struct leaf_place *place,
+		     const struct intent *intent)
+{
+	int fd = place->io->fd;
+	mode_t mode = 0;
+	int r = choose_mode(place, intent, &mode);
+
+	if (r < 0)
+		return r;
+	if (fchmod(fd, mode) < 0 || remove_mark(fd) < 0 || fsync(fd) < 0 ||
+	    unlinkat(place->fd, intent->keep, 0) < 0)
+		return fail_errno(-errno, "%s", place->path);
+	return 0;
+}
+
 /* Undoes L2 to L5; place is the old leaf's. */
 static int undo(const struct leaf_place *place, const struct intent *intent)
 {
-	int fd = place->io->fd, r;
+	int r = 0;
 
-	if (intent->keep[0] && is_same_file(place, intent->keep)) {
-		if (fchmod(fd, restored_mode(place, intent)) < 0 ||
-		    remove_mark(fd) < 0)
-			return fail_errno(-errno, "%s", place->path);
-		if (fsync(fd) < 0 || unlinkat(place->fd, intent->keep, 0) < 0)
-			return fail_errno(-errno, "%s", place->path);
-	}
-	r = leaf_remove_new(place);
+	if (intent->keep[0] && is_same_file(place, intent->keep))
+		r = undo_link(place, intent);
+	if (r == 0)
+		r = leaf_remove_new(place);
 	return r < 0 ? r : leaf_sync_dir(place);
 }
 
@@ -402,7 +450,7 @@ mode_t leaf_lost_write_bits(struct leaf_place *place)
 	    intent_read(place, &intent) <= 0 || !intent.keep[0] ||
 	    !is_same_file(place, intent.keep))
 		return 0;
-	return restored_mode(place, &intent) & MODE_WRITE_BITS;
+	return restored_mode(&place->st, &intent) & MODE_WRITE_BITS;
 }
 
 int leaf_recover(const struct leaf_place *place, bool *ret_done)

@@ -20,6 +20,7 @@
 
 /* The directory and the names of an image, and its old leaf. */
 struct leaf_place {
+	const struct root_dir *rootdir;
 	char *dir;           /* absolute; owned */
 	const char *name;    /* NAME */
 	char *path;          /* dir and name; owned */
@@ -36,6 +37,7 @@ struct leaf_place {
 };
 
 /* Opens the directory of the image at real, a path that root_dir_open returned.
+ * The root directory outlives the place.
  * leaf_place_fini frees what is owned, after a failure too. */
 int leaf_place_init(struct leaf_place *place, const struct root_dir *rootdir,
 		    const char *real);
@@ -55,6 +57,7 @@ int leaf_recover(const struct leaf_place *place, bool *ret_done);
 /* The write bits that NAME's file has after an undo of L5; 0: there is none to
  * undo.  Sets place.st. */
 mode_t leaf_lost_write_bits(struct leaf_place *place);
+
 /* L2: a new file .NAME.leaf, the caller's to close, which is locked until
  * leaf_place_fini; then its contents, a child of parent. */
 int leaf_create(struct leaf_place *place, struct io **ret);

@@ -64,6 +64,26 @@ int64_t stamp_next(int64_t newest, int64_t now)
 	return newest != INT64_MIN && now <= newest ? newest + 1 : now;
 }
 
+char *put_aside_image_name(const char *file)
+{
+	const char *dot = strchr(file, '\0') - STAMP_SIZE;
+	int64_t stamp;
+
+	return *file == '.' && dot > file + 1 && *dot == '.' &&
+			       stamp_read(dot + 1, &stamp)
+		       ? strndup(file + 1, (size_t)(dot - file - 1))
+		       : NULL;
+}
+
+bool put_aside_is_of(const char *file, const char *image)
+{
+	const size_t len = strlen(image);
+	int64_t stamp;
+
+	return *file == '.' && !strncmp(file + 1, image, len) &&
+	       file[1 + len] == '.' && stamp_read(file + len + 2, &stamp);
+}
+
 /* The greatest stamp of the image in the directory. */
 static int find_newest(DIR *dir, const char *file, int64_t *ret)
 {

@@ -29,6 +29,13 @@ int64_t stamp_now(void);
  * 1970, where newest is the greatest stamp so far; none: INT64_MIN. */
 int64_t stamp_next(int64_t newest, int64_t now);
 
+/* Is the file name one that the image, a file name, may have got when it was
+ * put aside? */
+bool put_aside_is_of(const char *file, const char *image);
+/* The file name of the image that was put aside under this one; the caller
+ * frees it.  Null: it is of another form, or out of memory. */
+char *put_aside_image_name(const char *file);
+
 /*
  * *ret: the file name for the image at path, which is put aside now; the caller
  * frees it.  0, or -errno with a message.

@@ -13,17 +13,21 @@
 #include "base/error.h"
 #include "store/image-names.h"
 #include "store/leaf-replace.h"
+#include "store/put-aside.h"
 #include "store/snapshot-mark.h"
 
 /* Each failure takes another program that dies just then. */
 enum { SETTLE_TRIES = 8 };
 
-/* The path of the image of which the file can be a snapshot by its name; the
- * caller frees it.  Null: of none. */
-static char *image_of_snapshot(const char *real)
+/* The path of the image of which the file can be a snapshot, or that can have
+ * been put aside under this name; the caller frees it.  Null: of none. */
+static char *image_of_kept(const char *real)
 {
-	_cleanup_free_ char *file = snapshot_image_name(name_last(real));
+	const char *name = name_last(real);
+	_cleanup_free_ char *file = put_aside_image_name(name);
 
+	if (!file)
+		file = snapshot_image_name(name);
 	return file ? name_sibling(real, file) : NULL;
 }
 
@@ -41,7 +45,7 @@ static bool is_begun(const struct root_dir *rootdir, const char *image)
 
 static bool has_begun(const struct root_dir *rootdir, const char *real)
 {
-	_cleanup_free_ char *image = image_of_snapshot(real);
+	_cleanup_free_ char *image = image_of_kept(real);
 
 	return is_begun(rootdir, real) || (image && is_begun(rootdir, image));
 }
@@ -54,15 +58,15 @@ static int recover(const struct root_dir *rootdir, const char *image)
 
 	if (r < 0)
 		error_advise("a snapshot or a revert of %s was begun, and is "
-			     "to be finished or undone before it or its "
-			     "snapshot gets a child",
+			     "to be finished or undone before it, its "
+			     "snapshot or its old image gets a child",
 			     image);
 	return r;
 }
 
 static int recover_all(const struct root_dir *rootdir, const char *real)
 {
-	_cleanup_free_ char *image = image_of_snapshot(real);
+	_cleanup_free_ char *image = image_of_kept(real);
 	int r = recover(rootdir, real);
 
 	return r == 0 && image ? recover(rootdir, image) : r;

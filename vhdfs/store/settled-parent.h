@@ -13,9 +13,9 @@
 
 /*
  * As protected_parent_open.  If the image was being replaced, or the one of
- * which the file can be a snapshot by its name, it finishes or undoes that
- * (leaf-replace.h) and opens the file again.  With the parent's lock there is
- * no such replacement, and none of the parent begins.
+ * which the file can be a snapshot or an old image by its name, it finishes or
+ * undoes that (leaf-replace.h) and opens the file again.  With the parent's
+ * lock there is no such replacement, and none of the parent begins.
  *
  * LOCKS.  The recovery locks the image exclusively, after the parent was
  * unlocked, and unlocks it before the parent is locked again.  So the caller

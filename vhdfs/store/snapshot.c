@@ -32,9 +32,9 @@ enum {
 /* What a scan of the directory collects. */
 struct scan {
 	const struct root_dir *rootdir;
-	char *dir; /* path in the root, with '/' at the end, or "" */
-	const char
-		*name; /* the image's, as its snapshots' names and marks say */
+	char *dir;        /* path in the root, with '/' at the end, or "" */
+	const char *name; /* the image's, as its snapshots' names and marks say;
+			   * null: no snapshots are wanted */
 	struct snapshots *snapshots;
 	struct snapshot_file image; /* without file */
 };
@@ -265,7 +265,8 @@ static int scan_file(struct scan *scan, const char *file)
 		return note_unreadable(scan, file);
 	}
 	r = add_file(scan, file, &member);
-	name = r == 0 ? snapshot_name_within(scan->name, file) : NULL;
+	name = r == 0 && scan->name ? snapshot_name_within(scan->name, file)
+				    : NULL;
 	if (name)
 		r = add_snapshot(scan, file, name, &member, img->io);
 	image_close(img);
@@ -482,6 +483,18 @@ int snapshots_list(const struct root_dir *rootdir, const char *image,
 		   struct snapshots *ret)
 {
 	return snapshots_list_as(rootdir, image, NULL, ret);
+}
+
+int snapshots_scan(const struct root_dir *rootdir, const char *dir,
+		   struct snapshots *ret)
+{
+	_cleanup_free_ char *copy = strdup(dir);
+	struct scan scan = { .rootdir = rootdir,
+			     .dir = copy,
+			     .snapshots = ret };
+
+	*ret = (struct snapshots){ 0 };
+	return copy ? scan_dir(&scan) : fail(-ENOMEM, "out of memory");
 }
 
 const struct snapshot *snapshots_find(const struct snapshots *snapshots,

@@ -86,6 +86,10 @@ int snapshots_list(const struct root_dir *rootdir, const char *image,
 /* The same of an image that has, or had, the file name that is given. */
 int snapshots_list_as(const struct root_dir *rootdir, const char *image,
 		      const char *name, struct snapshots *ret);
+/* All images of a directory, dir being its path, "" or with '/' at its end; no
+ * snapshots are listed.  As snapshots_list otherwise. */
+int snapshots_scan(const struct root_dir *rootdir, const char *dir,
+		   struct snapshots *ret);
 /* The snapshot of that name, or null. */
 const struct snapshot *snapshots_find(const struct snapshots *snapshots,
 				      const char *name);

@@ -30,6 +30,7 @@
  *
  *   protected-parent.c  a parent that is given a child
  *   child.c             creating a differencing image
+ *   child-search.c      search for a child without a store
  *   copy-attributes.c   owner, mode and attributes of a file
  *   leaf-steps.c        the steps of putting a fresh child in the place of an
  *                       image
