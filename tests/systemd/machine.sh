@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Functions for tests of a boot server in a container; to be sourced after lib.sh and
-# debian/debian.sh.  The machine is a Debian that systemd-nspawn boots, with a systemd,
+# Functions for tests of a boot server in a container; to be sourced after lib.sh,
+# readme.sh and debian/debian.sh.  The machine is a Debian that systemd-nspawn boots, with a systemd,
 # a journal, a network and cgroups of its own.
 
 # make_machine: makes $root, a Debian of this computer's release, for which the
@@ -67,6 +67,28 @@ inside() {
 		"$@"
 }
 
+# typed CHAPTER...: runs the commands of these chapters of README, unchanged, in the
+# home directory of root.
+typed() {
+	local chapter
+
+	{
+		echo 'set -eE'
+		echo 'trap '\''echo "failed: $BASH_COMMAND"'\'' ERR'
+		echo 'run() { echo "# $*" >&2; "$@"; }'
+		echo 'cd /root'
+		for chapter; do
+			server_script "$chapter"
+		done
+		echo 'echo all done'
+	} >"$root/root/script"
+	inside env DEBIAN_FRONTEND=noninteractive bash /root/script \
+		>"$scratch/typed" 2>&1 </dev/null || true
+	grep -q '^all done' "$scratch/typed" ||
+		fail "expected success of README's commands:" \
+			"$(cat "$scratch/typed"; journal -b | tail -n 40)"
+}
+
 # has_shut_down STATUS: waits for the end of systemd-nspawn, and expects this exit
 # status: 0 after a power-off, 133 after a reboot.
 has_shut_down() {
@@ -99,14 +121,26 @@ result() {
 	equal "result of $1" success "$(inside systemctl show -P Result "$1")"
 }
 
+# lose_power: ends all processes of the machine at once.
+lose_power() {
+	echo 1 >"$cgroup/cgroup.kill"
+	wait "$nspawn_pid" || true
+	nspawn_pid=
+	until_empty
+}
+
+until_empty() {
+	until ! grep -q populated\ 1 "$cgroup/cgroup.events"; do
+		sleep 0.1
+	done
+}
+
 end_machine() {
 	[ -z "${nspawn_pid:-}" ] || {
 		kill -KILL "$init_pid" "$nspawn_pid"
 		wait "$nspawn_pid"
 	}
-	until ! grep -q populated\ 1 "$cgroup/cgroup.events"; do
-		sleep 0.1
-	done
+	until_empty
 	find "$cgroup" -depth -type d -exec rmdir {} +
 	umount "$cgroups"
 }
