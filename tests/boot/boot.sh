@@ -34,8 +34,9 @@ boot_disk() {
 
 # start_machine NAME NUMBER: boots with the script that tgt-glue printed for it;
 # its console is $scratch/NAME.console, the output of the service of guest/ is
-# $scratch/NAME.says, its process is ${machine_pid[NAME]}.
-declare -A machine_pid=()
+# $scratch/NAME.says, its process is ${machine_pid[NAME]}.  ${machine_order[NAME]}
+# is what that service is to do.
+declare -A machine_pid=() machine_order=()
 start_machine() {
 	glue ipxe "$1" >"$scratch/$1.ipxe"
 	# Without graphics iPXE and GRUB use the serial console, too.
@@ -44,6 +45,7 @@ start_machine() {
 		-serial "file:$scratch/$1.says" \
 		-netdev user,id=net \
 		-device "virtio-net-pci,netdev=net,mac=52:54:00:12:34:0$2" \
+		-smbios "type=1,serial=${machine_order[$1]:-none}" \
 		-kernel /boot/ipxe.lkrn -initrd "$scratch/$1.ipxe" \
 		>"$scratch/$1.qemu" 2>&1 &
 	machine_pid[$1]=$!
@@ -113,8 +115,17 @@ logged_out() {
 # found NAME FILES: expects the machine to find these files of its earlier
 # boots.
 found() {
-	says "$1" "$1 on /dev/sda1 found: $2" ||
-		machine_failed "$1" "expected that it found '$2'"
+	said_line "$1" "on LUN 1 found: $2"
+}
+
+# home_found NAME FILES: the same of its home disk.
+home_found() {
+	said_line "$1" "home on LUN 2 found: $2"
+}
+
+# said_line NAME LINE: expects this line, which begins with the name.
+said_line() {
+	says "$1" "$1 $2" || machine_failed "$1" "expected it to say '$2'"
 }
 
 # view_of NAME: the file system in a client's view, as e2fsprogs name it.
@@ -125,18 +136,27 @@ view_of() {
 # shows NAME FILES: expects these files in the client's view, and no errors in
 # its file system.
 shows() {
-	local name
-	local listed
+	shows_files "$1" "$(view_of "$1")" /var/vhdfs-boot "$2"
+}
 
-	e2fsck -f -n "$(view_of "$1")" >"$scratch/e2fsck" 2>&1 ||
-		fail "expected no errors in the file system, found: $(cat "$scratch/e2fsck")"
-	listed=$(debugfs -R 'ls -p /var/vhdfs-boot' "$(view_of "$1")" 2>&1 |
+# home_shows NAME FILES: the same of its home disk.
+home_shows() {
+	shows_files "the home of $1" "$scratch/mnt/disks/home/$1.vhdx.raw" \
+		/files "$2"
+}
+
+# shows_files SUBJECT FILE-SYSTEM DIRECTORY FILES
+shows_files() {
+	local listed name
+
+	e2fsck -f -n "$2" >"$scratch/e2fsck" 2>&1 || fail "$1: expected no" \
+		"errors in the file system, found: $(cat "$scratch/e2fsck")"
+	listed=$(debugfs -R "ls -p $3" "$2" 2>&1 |
 		sed -n 's/^\/[0-9]*\/10[0-9]*\/[0-9]*\/[0-9]*\/\([^/]*\)\/.*/\1/p' |
 		sort | paste -sd ' ')
-	equal "files of $1" "$2" "$listed"
-	for name in $2; do
+	equal "files of $1" "$4" "$listed"
+	for name in $4; do
 		equal "file $name" "${name%.*}, boot ${name##*.}" \
-			"$(debugfs -R "cat /var/vhdfs-boot/$name" \
-				"$(view_of "$1")" 2>/dev/null)"
+			"$(debugfs -R "cat $3/$name" "$2" 2>/dev/null)"
 	done
 }
