@@ -258,7 +258,8 @@ test_start_and_restart_of_tgtd_are_noticed() {
 	start_watch
 	says 'no tgtd answers'
 	start_tgtd
-	wait_until 5 is_there pc1
+	# It says so at the end of the pass, which the kill would interrupt.
+	says '^pc1: target: made'
 	kill_tgtd
 	start_tgtd
 	wait_until 5 is_there pc1
