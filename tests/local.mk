@@ -343,6 +343,7 @@ EXTRA_DIST += \
 	tests/contents.sh \
 	tests/faults/faults.sh \
 	tests/faults/power-cut.sh \
+	tests/cost/cost.sh \
 	tests/faults/rename.sh \
 	tests/interop/readers.sh \
 	tests/kill/kill.sh \

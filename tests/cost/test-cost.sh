@@ -6,6 +6,7 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/../mount/common.sh"
 . "${0%/*}/../supervise/supervise.sh"
+. "${0%/*}/cost.sh"
 
 calls=2000
 
@@ -20,26 +21,6 @@ store_in_memory() {
 	cat "$store/master.$1" "$store/pc.$1" >"$scratch/warm"
 	child=$mnt/pc.$1.raw
 	mount_store "$store" "$mnt"
-}
-
-# counted COMMAND...: runs it, and counts the system calls of the worker in
-# $scratch/calls.
-counted() {
-	local tracer
-
-	strace -f -c -U name,calls -p "$(worker "$mnt")" -o "$scratch/calls" \
-		2>"$scratch/tracer" &
-	tracer=$!
-	wait_until 10 grep -q attached "$scratch/tracer"
-	"$@"
-	kill -INT "$tracer"
-	wait "$tracer" || true
-}
-
-# calls_of NAME...: prints the total number of these calls.
-calls_of() {
-	awk -v names=" $* " 'index(names, " " $1 " ") { n += $2 }
-		END { print n + 0 }' "$scratch/calls"
 }
 
 # Prints the calls without those that depend on time (the monitor sleeps) and on
@@ -58,12 +39,6 @@ counted_at_best() {
 		counted "${@:2}"
 		[ "$(calls_for_requests)" -gt "$1" ] || break
 	done
-}
-
-# at_most WHAT MOST NUMBER: expects NUMBER to be at most MOST.
-at_most() {
-	[ "$3" -le "$2" ] ||
-		fail "$1: expected at most $2, found $3: $(cat "$scratch/calls")"
 }
 
 # Calls that do not belong to requests: starting threads, the monitor.
