@@ -344,6 +344,7 @@ EXTRA_DIST += \
 	tests/faults/faults.sh \
 	tests/faults/power-cut.sh \
 	tests/cost/cost.sh \
+	tests/faults/faults.sh \
 	tests/faults/rename.sh \
 	tests/interop/readers.sh \
 	tests/kill/kill.sh \
@@ -503,6 +504,7 @@ confine_tests = \
 	$(NULL)
 cost_tests = \
 	tests/cost/test-cost.sh \
+	tests/cost/test-fleet.sh \
 	$(NULL)
 locks_tests = \
 	tests/locks/test-mounts.sh \

@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct arena {
 	struct arena_block *last;
@@ -47,6 +48,22 @@ bool strings_have(const struct strings *list, const char *text);
 void strings_add_once(struct arena *arena, struct strings *list,
 		      const char *text);
 
+/* Finds an element of an array by its name, in the same time in a long one. */
+struct index {
+	struct index_slot {
+		const char *key; /* null: the slot is free */
+		size_t at;
+	} * slots;
+	size_t n, n_slots;
+};
+
+/* The key is not copied.  Of two elements with one key, the first is found. */
+void index_add(struct arena *arena, struct index *index, const char *key,
+	       size_t at);
+/* The element's place in the array, or NOT_FOUND. */
+#define NOT_FOUND SIZE_MAX
+size_t index_find(const struct index *index, const char *key);
+
 /* A list of strings by key, in an arena: each key once. */
 struct pairs {
 	struct pair {
@@ -54,6 +71,7 @@ struct pairs {
 		const char *value;
 	} * v;
 	size_t n;
+	struct index index;
 };
 
 /* The value, or null. */
@@ -63,5 +81,7 @@ void pairs_set(struct arena *arena, struct pairs *pairs, const char *key,
 	       const char *value);
 /* Removes the key, if it is there; the order of the others stays. */
 void pairs_drop(struct pairs *pairs, const char *key);
+/* By the keys. */
+void pairs_sort(struct pairs *pairs);
 
 #endif

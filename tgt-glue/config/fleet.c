@@ -144,6 +144,13 @@ static int directory_of(const struct fleet *fleet, const char *path, size_t n)
 	return new->fd;
 }
 
+bool fleet_mount_has(const struct fleet *fleet, const char *path)
+{
+	size_t n = strlen(fleet->mount);
+
+	return path && !strncmp(path, fleet->mount, n) && path[n] == '/';
+}
+
 /* A link is followed inside the store only. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret)
 {

@@ -124,6 +124,10 @@ struct fleet {
 	struct disk *sections; /* the [disk NAME] by LUN: what they say */
 	size_t n_sections;
 
+	/* What masters.c found: images by format and name, files by image. */
+	struct pairs masters;
+	struct pairs master_files;
+
 	/* The store; fd is -1 where it cannot be opened. */
 	struct root_dir rootdir;
 	struct directories *directories; /* of the store, of fleet_stat */
@@ -143,6 +147,9 @@ bool fleet_is_client_path(const char *path);
 /* The file at a path in the store, which is not opened: 0, or -errno without a
  * message.  Directories in which files were found are kept open. */
 int fleet_stat(const struct fleet *fleet, const char *path, struct stat *ret);
+
+/* True if the path, which may be null, is below the mount. */
+bool fleet_mount_has(const struct fleet *fleet, const char *path);
 
 /* Null if the path in the store is that of a regular file, else a description
  * of what is there. */

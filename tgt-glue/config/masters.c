@@ -40,8 +40,10 @@ static struct strings add_endings(struct fleet *fleet, const char *name)
 	return found;
 }
 
-const char *masters_find(struct fleet *fleet, const char *name,
-			 const char *format, const char **ret_found)
+/* The image of that name and format, or null; then *ret_found says what is
+ * there. */
+static const char *find(struct fleet *fleet, const char *name,
+			const char *format, const char **ret_found)
 {
 	unsigned fitting = value_image_format(name) != NULL;
 	const char *chosen = name;
@@ -70,6 +72,23 @@ const char *masters_find(struct fleet *fleet, const char *name,
 	return *ret_found ? NULL : chosen;
 }
 
+/* Most clients have the master of another one: it is searched once. */
+const char *masters_find(struct fleet *fleet, const char *name,
+			 const char *format, const char **ret_found)
+{
+	struct arena *arena = &fleet->conf.arena;
+	const char *key =
+		arena_printf(arena, "%s %s", format ? format : "", name);
+	const char *chosen = pairs_get(&fleet->masters, key);
+
+	if (chosen)
+		return chosen;
+	chosen = find(fleet, name, format, ret_found);
+	if (chosen)
+		pairs_set(arena, &fleet->masters, key, chosen);
+	return chosen;
+}
+
 const char *masters_mistake(struct fleet *fleet, const char *key,
 			    const char *name, const char *found)
 {
@@ -81,7 +100,8 @@ const char *masters_mistake(struct fleet *fleet, const char *key,
 		fleet->store, found);
 }
 
-const char *masters_file(struct fleet *fleet, const char *path)
+/* The file that the path names, links followed. */
+static const char *file_of(struct fleet *fleet, const char *path)
 {
 	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 	_cleanup_free_ char *real =
@@ -94,8 +114,15 @@ const char *masters_file(struct fleet *fleet, const char *path)
 
 void masters_set(struct fleet *fleet, struct disk *disk)
 {
-	disk->master = masters_file(fleet, disk->master_name);
-	disk->family = family_of(&fleet->conf.arena, disk->master);
+	struct arena *arena = &fleet->conf.arena;
+
+	disk->master = pairs_get(&fleet->master_files, disk->master_name);
+	if (!disk->master) {
+		disk->master = file_of(fleet, disk->master_name);
+		pairs_set(arena, &fleet->master_files, disk->master_name,
+			  disk->master);
+	}
+	disk->family = family_of(arena, disk->master);
 }
 
 /* The file at a path in the store; all zeros where there is none. */
@@ -152,6 +179,22 @@ static bool is_misspelt(const struct client *client, const char *name)
 		strcmp(dot + 1, format->name) != 0);
 }
 
+static bool lacks_image(const struct disk *disk, struct file_id child,
+			const char *disk_name)
+{
+	return disk->child && !child.ino && text_equal(disk->name, disk_name);
+}
+
+static bool any_lacks_image(const struct fleet *fleet,
+			    const struct file_id *children,
+			    const char *disk_name)
+{
+	for (size_t i = 0; i < fleet->n_disks; i++)
+		if (lacks_image(&fleet->disks[i], children[i], disk_name))
+			return true;
+	return false;
+}
+
 /*
  * A client without an image gets an empty one.  That would be wrong where its
  * image exists under another spelling of its name.  directory: of the images of
@@ -161,15 +204,16 @@ static void check_spelling(struct fleet *fleet, const struct file_id *children,
 			   const char *disk_name, const char *directory)
 {
 	_cleanup_closedir_ DIR *dir =
-		root_dir_opendir(&fleet->rootdir, directory);
+		any_lacks_image(fleet, children, disk_name)
+			? root_dir_opendir(&fleet->rootdir, directory)
+			: NULL;
 
 	for (struct dirent *de; dir && (de = readdir(dir));)
 		for (size_t i = 0; i < fleet->n_disks; i++) {
 			const struct disk *disk = &fleet->disks[i];
 			const struct client *c = disk->client;
 
-			if (disk->child && !children[i].ino &&
-			    text_equal(disk->name, disk_name) &&
+			if (lacks_image(disk, children[i], disk_name) &&
 			    is_misspelt(c, de->d_name))
 				fleet_mistake(
 					fleet, c, c->line,

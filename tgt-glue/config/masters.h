@@ -21,13 +21,10 @@ const char *masters_mistake(struct fleet *fleet, const char *key,
 			    const char *name, const char *found);
 
 /*
- * The path of the image that masters_find found, with links followed, of the
- * fleet's arena: a master's name may be a link to a version (versions.h), and a
- * child names the file of its parent.
+ * Sets master and family of the disk from its master_name.  master is its file,
+ * links followed: a master's name may be a link to a version (versions.h), and
+ * a child names the file of its parent.
  */
-const char *masters_file(struct fleet *fleet, const char *path);
-
-/* Sets master and family of the disk from its master_name. */
 void masters_set(struct fleet *fleet, struct disk *disk);
 
 /*

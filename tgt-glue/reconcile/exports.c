@@ -28,11 +28,12 @@ struct mounted {
 	dev_t of;
 };
 
-/* The image of each disk, and the mounts. */
+/* The view and the image of each disk, and the mounts. */
 struct disks {
 	const struct fleet *fleet;
 	struct arena arena;
-	struct file_id *images;
+	struct index views;     /* places in fleet->disks */
+	struct file_id *images; /* null: not read yet, as the mounts */
 	struct mounted *mounts;
 	size_t n_mounts;
 };
@@ -89,7 +90,18 @@ static void read_mounts(struct disks *disks)
 		add_mount(disks, id.dev, disks->fleet->store);
 }
 
-static void read_disks(struct disks *disks)
+static void index_views(struct disks *disks)
+{
+	const struct fleet *fleet = disks->fleet;
+
+	for (size_t i = 0; i < fleet->n_disks; i++)
+		if (fleet->disks[i].child)
+			index_add(&disks->arena, &disks->views,
+				  fleet->disks[i].view, i);
+}
+
+/* Only for files with another path than the views. */
+static void read_images(struct disks *disks)
 {
 	const struct fleet *fleet = disks->fleet;
 
@@ -122,29 +134,22 @@ static bool same_files(const struct disks *disks, dev_t dev, dev_t device)
  * targets may export it.  First by the path: after a snapshot a view has the
  * number of another file than its image, and that may be the number of another
  * client's image. */
-static const struct disk *find_disk(const struct disks *disks, const char *path,
+static const struct disk *find_disk(struct disks *disks, const char *path,
 				    const struct file_id *file)
 {
 	const struct fleet *fleet = disks->fleet;
+	const size_t at = index_find(&disks->views, path);
 
-	for (size_t i = 0; i < fleet->n_disks; i++)
-		if (fleet->disks[i].child &&
-		    !strcmp(fleet->disks[i].view, path))
-			return &fleet->disks[i];
+	if (at != NOT_FOUND)
+		return &fleet->disks[at];
+	if (!disks->images)
+		read_images(disks);
 	for (size_t i = 0; i < fleet->n_disks; i++)
 		if (fleet->disks[i].child && file->ino && file->dev &&
 		    disks->images[i].ino == file->ino &&
 		    same_files(disks, file->dev, disks->images[i].dev))
 			return &fleet->disks[i];
 	return NULL;
-}
-
-/* True if the file is in the fleet's mount. */
-static bool in_mount(const struct fleet *fleet, const char *path)
-{
-	size_t n = strlen(fleet->mount);
-
-	return path && !strncmp(path, fleet->mount, n) && path[n] == '/';
 }
 
 static bool has_our_serial(const struct tgtd_target *target,
@@ -166,7 +171,7 @@ static bool is_ours(const struct fleet *fleet, const struct last_applied *last,
 		return true;
 	return lun && has_our_serial(target, lun) &&
 	       (fleet_client_name(fleet, target->name) ||
-		in_mount(fleet, lun->path));
+		fleet_mount_has(fleet, lun->path));
 }
 
 int exports_inspect(const struct fleet *fleet, const struct last_applied *last,
@@ -178,7 +183,7 @@ int exports_inspect(const struct fleet *fleet, const struct last_applied *last,
 	for (size_t i = 0; i < live->n; i++)
 		live->targets[i].ours = is_ours(fleet, last, &live->targets[i]);
 	r = backing_files_inspect(fleet, live);
-	read_disks(&disks);
+	index_views(&disks);
 	for (size_t i = 0; i < live->n; i++)
 		for (size_t k = 0; k < live->targets[i].n_luns; k++) {
 			struct tgtd_lun *lun = &live->targets[i].luns[k];
@@ -269,8 +274,7 @@ static void block_by_others(struct clients *clients, const pid_t *ours,
 	struct open_files files = { 0 };
 
 	backing_files_of_other_tgtds(ours, n, &files);
-	if (files.n)
-		read_disks(&disks);
+	index_views(&disks);
 	for (size_t i = 0; i < files.n; i++) {
 		const struct open_file *f = &files.v[i];
 		const struct disk *disk = find_disk(&disks, f->path, &f->id);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
@@ -53,7 +54,7 @@ static int parent_by_mount(const struct fleet *fleet, const char *path,
 	if (n < 0)
 		return -errno;
 	parent[n] = '\0';
-	if (fleet_stat(fleet, parent, &st) < 0)
+	if (strchr(parent, '\\') && fleet_stat(fleet, parent, &st) < 0)
 		printable_undo(parent);
 	return 0;
 }

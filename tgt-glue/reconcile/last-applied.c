@@ -231,13 +231,6 @@ static int unpark(struct last_applied *last, const struct shard *shard)
 	return 0;
 }
 
-static int by_key(const void *a, const void *b)
-{
-	const struct pair *x = a, *y = b;
-
-	return strcmp(x->key, y->key);
-}
-
 /* The record's text: the same for the same state.  The caller frees it. */
 static char *format(struct last_applied *last)
 {
@@ -246,8 +239,7 @@ static char *format(struct last_applied *last)
 	size_t size;
 	FILE *f = text_open(&text, &size);
 
-	if (blocks->n)
-		qsort(blocks->v, blocks->n, sizeof *blocks->v, by_key);
+	pairs_sort(blocks);
 	fprintf(f, INSTANCE "%s\n", last->instance);
 	for (size_t i = 0; i < last->users.n; i++)
 		if (!block_has_user(last, last->users.v[i]))

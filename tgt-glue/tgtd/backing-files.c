@@ -11,9 +11,12 @@
  * which is the image's in every mount of the store; fdinfo has it without a
  * request to the file system.
  *
- * Each request to the mount costs two context switches.  So an open file is
- * asked for its identity only if its device and inode differ from those of the
- * file at its path: two files of one device are of one mount, which has
+ * Each request to the mount costs two context switches.  So the numbers of the
+ * files at the paths are read from the lists of their directories, many in one
+ * request.  A list may be older than a file that was replaced a moment ago, so
+ * a path is asked for its file if that is not the open one.  And an open file
+ * is asked for its identity only if its device and inode differ from those of
+ * the file at its path: two files of one device are of one mount, which has
  * answered.
  */
 #include "config.h"
@@ -31,11 +34,23 @@
 #include "base/error.h"
 #include "base/guid.h"
 
+/* A directory of the fleet's paths, and of its list the files. */
+struct directory {
+	const char *path; /* with its last slash */
+	int fd;           /* or -1 */
+	dev_t dev;
+	struct index names; /* of inodes */
+	ino_t *inodes;
+	size_t n;
+};
+
 /* The files of tgtd, and what the fleet's paths name. */
 struct inspection {
+	const struct fleet *fleet;
 	struct open_files files;
-	const char *dir; /* of the last path, or null */
-	int dir_fd;
+	struct index paths; /* of files */
+	struct directory *dirs;
+	size_t n_dirs;
 	/* The fleet's mount: its device; its state identifier, or "-". */
 	dev_t mount_dev;
 	const char *mount_state;
@@ -95,8 +110,8 @@ static bool ends_with(const char *path, const char *end)
 }
 
 /* Adds the files that the process has open: all, or only those with a path that
- * is the end of path. */
-static int read_open_files(pid_t pid, const char *path,
+ * is the end of path.  modes: sets writable. */
+static int read_open_files(pid_t pid, const char *path, bool modes,
 			   struct open_files *files)
 {
 	const char *name =
@@ -109,6 +124,8 @@ static int read_open_files(pid_t pid, const char *path,
 				  (long)pid);
 	for (struct dirent *e; (e = readdir(dir));) {
 		struct open_file *file;
+		struct file_id id;
+		int r;
 
 		if (!read_link(dirfd(dir), e->d_name, found, sizeof found) ||
 		    (path && !ends_with(path, found)))
@@ -120,33 +137,74 @@ static int read_open_files(pid_t pid, const char *path,
 		file->path = arena_strdup(&files->arena, found);
 		file->link =
 			arena_printf(&files->arena, "%s/%s", name, e->d_name);
-		read_fdinfo(e->d_name, file);
-		(void)file_identify(AT_FDCWD, file->link, AT_STATX_DONT_SYNC,
-				    &file->id);
+		r = file_identify(AT_FDCWD, file->link, AT_STATX_DONT_SYNC,
+				  &id);
+		if (r < 0 || modes)
+			read_fdinfo(e->d_name, file);
+		if (r == 0)
+			file->id = id;
 	}
 	return 0;
 }
 
-/*
- * Identifies the file at the path.  Its directory is opened once for all paths
- * in it, so that each path costs one request, not one for each of its parts.
- */
-static int identify_path(struct inspection *in, const char *path,
+static void read_list(struct inspection *in, struct directory *dir)
+{
+	struct arena *arena = &in->files.arena;
+	_cleanup_closedir_ DIR *entries = opendir(dir->path);
+	struct file_id id;
+
+	if (!entries || file_identify(dirfd(entries), ".", 0, &id) < 0)
+		return;
+	dir->dev = id.dev;
+	for (struct dirent *e; (e = readdir(entries));) {
+		if (e->d_type != DT_REG)
+			continue;
+		dir->inodes = arena_grow(arena, dir->inodes, dir->n,
+					 sizeof *dir->inodes);
+		dir->inodes[dir->n] = e->d_ino;
+		index_add(arena, &dir->names, arena_strdup(arena, e->d_name),
+			  dir->n++);
+	}
+}
+
+/* The directory of the path.  It is opened once for all paths in it, so that
+ * each path costs one request, not one for each of its parts. */
+static struct directory *directory_of(struct inspection *in, const char *path)
+{
+	const size_t n = (size_t)(strrchr(path, '/') + 1 - path);
+	struct directory *dir;
+
+	for (size_t i = 0; i < in->n_dirs; i++)
+		if (!strncmp(in->dirs[i].path, path, n) && !in->dirs[i].path[n])
+			return &in->dirs[i];
+	in->dirs = arena_grow(&in->files.arena, in->dirs, in->n_dirs,
+			      sizeof *in->dirs);
+	dir = &in->dirs[in->n_dirs++];
+	dir->path = arena_printf(&in->files.arena, "%.*s", (int)n, path);
+	dir->fd = open(dir->path, O_PATH | O_CLOEXEC);
+	/* Another directory may have many other files. */
+	if (fleet_mount_has(in->fleet, path))
+		read_list(in, dir);
+	return dir;
+}
+
+/* Has the list of its directory this file at the path? */
+static bool is_listed(const struct directory *dir, const char *path,
+		      const struct file_id *id)
+{
+	const size_t at = index_find(&dir->names, strrchr(path, '/') + 1);
+
+	return at != NOT_FOUND && dir->dev == id->dev &&
+	       dir->inodes[at] == id->ino;
+}
+
+/* Identifies the file at the path. */
+static int identify_path(const struct directory *dir, const char *path,
 			 struct file_id *ret)
 {
-	const char *base = strrchr(path, '/') + 1;
-	size_t n = (size_t)(base - path);
-
-	if (!in->dir || strlen(in->dir) != n ||
-	    strncmp(in->dir, path, n) != 0) {
-		if (in->dir)
-			close(in->dir_fd);
-		in->dir = arena_printf(&in->files.arena, "%.*s", (int)n, path);
-		in->dir_fd = open(in->dir, O_PATH | O_CLOEXEC);
-	}
-	if (in->dir_fd < 0)
-		return -ENOENT;
-	return file_identify(in->dir_fd, base, AT_STATX_FORCE_SYNC, ret);
+	return dir->fd < 0 ? -ENOENT
+			   : file_identify(dir->fd, strrchr(path, '/') + 1,
+					   AT_STATX_FORCE_SYNC, ret);
 }
 
 /* Which file tgtd has open for the disk at path.  *now is the file at path now;
@@ -210,40 +268,58 @@ static void read_mount(struct inspection *in, struct arena *arena,
 			guid_format(&state, arena_alloc(arena, GUID_TEXT_SIZE));
 }
 
+/* The first of tgtd's open files that has the path, or null. */
+static const struct open_file *find_open(const struct inspection *in,
+					 const char *path)
+{
+	const size_t at = path ? index_find(&in->paths, path) : NOT_FOUND;
+
+	return at == NOT_FOUND ? NULL : &in->files.v[at];
+}
+
 static void inspect_lun(struct inspection *in, struct tgtd_lun *lun,
 			const char *path, bool files_known)
 {
+	const struct directory *dir = directory_of(in, path);
+	const struct open_file *file = find_open(in, path);
 	struct file_id now = { 0 };
-	int r = identify_path(in, path, &now);
+	int r = 0;
 
-	if (files_known)
-		lun->file = compare(&in->files, path, r, &now);
+	if (file && is_listed(dir, path, &file->id)) {
+		now = file->id;
+		lun->file = FILE_RIGHT;
+	} else {
+		r = identify_path(dir, path, &now);
+		if (files_known)
+			lun->file = compare(&in->files, path, r, &now);
+	}
 	if (r == 0)
 		lun->mount_state =
 			now.dev == in->mount_dev ? in->mount_state : "-";
 }
 
 /* The LUN's file: the one that tgtd has open, else the one at its path. */
-static void identify_file(const struct open_files *files, struct tgtd_lun *lun)
+static void identify_file(const struct inspection *in, struct tgtd_lun *lun)
 {
-	for (size_t i = 0; lun->path && i < files->n; i++)
-		if (!strcmp(files->v[i].path, lun->path)) {
-			lun->id = files->v[i].id;
-			return;
-		}
-	if (lun->path)
+	const struct open_file *file = find_open(in, lun->path);
+
+	if (file)
+		lun->id = file->id;
+	else if (lun->path)
 		(void)file_identify(AT_FDCWD, lun->path, AT_STATX_DONT_SYNC,
 				    &lun->id);
 }
 
 int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live)
 {
-	struct inspection in = { 0 };
+	struct inspection in = { .fleet = fleet };
 	pid_t pid;
 	int r = tgtd_state_pid(live, &pid);
 
 	if (r == 0)
-		r = read_open_files(pid, NULL, &in.files);
+		r = read_open_files(pid, NULL, false, &in.files);
+	for (size_t i = 0; i < in.files.n; i++)
+		index_add(&in.files.arena, &in.paths, in.files.v[i].path, i);
 	read_mount(&in, &live->arena, fleet->mount);
 	for (size_t i = 0; i < live->n; i++) {
 		const struct tgtd_target *t = &live->targets[i];
@@ -252,13 +328,14 @@ int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live)
 			struct tgtd_lun *lun = &t->luns[k];
 			const char *path = backing_files_path(fleet, t, lun);
 
-			identify_file(&in.files, lun);
+			identify_file(&in, lun);
 			if (path && *path == '/' && t->ours)
 				inspect_lun(&in, lun, path, r == 0);
 		}
 	}
-	if (in.dir && in.dir_fd >= 0)
-		close(in.dir_fd);
+	for (size_t i = 0; i < in.n_dirs; i++)
+		if (in.dirs[i].fd >= 0)
+			close(in.dirs[i].fd);
 	arena_fini(&in.files.arena);
 	return r;
 }
@@ -270,7 +347,7 @@ static bool has_open(pid_t pid, const char *path, const struct file_id *id)
 	bool found = false;
 
 	/* If they cannot be read, the process has ended. */
-	(void)read_open_files(pid, path, &files);
+	(void)read_open_files(pid, path, false, &files);
 	for (size_t i = 0; i < files.n; i++)
 		found = found || file_id_equal(files.v[i].id, *id);
 	arena_fini(&files.arena);
@@ -333,6 +410,6 @@ void backing_files_of_other_tgtds(const pid_t *except, size_t n,
 		read_name(pid, name);
 		/* If they cannot be read, the process has ended. */
 		if (!strcmp(name, "tgtd"))
-			(void)read_open_files(pid, NULL, ret);
+			(void)read_open_files(pid, NULL, true, ret);
 	}
 }

@@ -121,9 +121,10 @@ static int start_target(struct parser *p, const char *line)
 	p->part = PART_SYSTEM;
 	p->seen = 0;
 	p->lun = NULL;
-	p->target = &live->targets[live->n++];
+	p->target = &live->targets[live->n];
 	p->target->tid = tid;
 	p->target->name = arena_strdup(&live->arena, name);
+	index_add(&live->arena, &live->names, p->target->name, live->n++);
 	return 0;
 }
 
@@ -393,10 +394,9 @@ void tgtd_state_fini(struct tgtd_state *live)
 struct tgtd_target *tgtd_state_target(const struct tgtd_state *live,
 				      const char *name)
 {
-	for (size_t i = 0; i < live->n; i++)
-		if (!strcmp(live->targets[i].name, name))
-			return &live->targets[i];
-	return NULL;
+	const size_t at = index_find(&live->names, name);
+
+	return at == NOT_FOUND ? NULL : &live->targets[at];
 }
 
 struct tgtd_target *tgtd_state_target_by_tid(const struct tgtd_state *live,

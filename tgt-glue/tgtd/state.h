@@ -70,6 +70,7 @@ struct tgtd_state {
 	struct arena arena;
 	struct tgtd_target *targets;
 	size_t n;
+	struct index names; /* of the targets */
 	pid_t pid; /* the process that answered; 0: in another pid namespace */
 	struct strings accounts; /* all of tgtd's (tgtd_state_read_accounts) */
 	/* After -EBADMSG: the target of the initiator whose name or alias has
