@@ -70,4 +70,19 @@ test_pass_without_a_change_costs_little_for_each_client() {
 	each_costs 32 12 4 $before
 }
 
+# All clients go over to another version in one pass.
+test_clients_that_go_over_read_open_files_once() {
+	local calls requests n shell=$BASHPID
+
+	start_fleet
+	add_clients 1 12
+	expect 0 glue apply
+	expect 0 glue promote masters/win11 2
+	costs apply
+	equal "clients that went over" 12 "$(grep -c ' is fresh' "$scratch/out")"
+	n=$(grep -c "\"/proc/$shell/fd\"" "$scratch/glue") || true
+	[ "$n" = 1 ] ||
+		fail "expected that the files of this shell are read once, found $n times"
+}
+
 run_tests

@@ -31,6 +31,9 @@ struct disk_state {
 	/* It goes over to the wanted version only if its image is empty, and
 	 * a session may have written to it (follow.h). */
 	bool only_empty;
+	/* This pass replaced it, and has not checked yet that the mount shows
+	 * it. */
+	bool replaced;
 	const char *image_error;     /* why it cannot be created, or null */
 	uint32_t sector_size;        /* of the disk, bytes; not of a CD-ROM */
 	uint32_t shared_sector_size; /* of master or shared image; 0: not read
@@ -60,6 +63,7 @@ struct clients {
 	const struct fleet *fleet;
 	struct arena *arena;  /* of the pass: reasons, paths, texts */
 	struct store *images; /* the store's catalog (children_find), or null */
+	struct open_views *open_views; /* image_resets_begin, or null */
 	/* The earlier state of their disk that clients to be reset get
 	 * (saved-states.h); null: a fresh disk. */
 	const char *which;

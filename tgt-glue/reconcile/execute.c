@@ -175,25 +175,23 @@ static int replace_image(struct plan *plan, const struct disk *disk)
 		     : image_replace_run(plan->clients, disk, plan->messages);
 }
 
-/* The mount shows what replace_image has changed: a rename, all disks. */
-static int are_shown(const struct plan *plan, const struct disk *disk)
+/* Notes what replace_image has changed: a rename, all disks. */
+static void note_replaced(const struct plan *plan, const struct disk *disk)
 {
 	const struct client *client = disk->client;
-	int r = image_reset_shown(plan->clients, disk);
 
-	for (size_t i = 1; r == 0 && plan->clients->from && i < client->n_disks;
-	     i++)
+	clients_disk(plan->clients, disk)->replaced = true;
+	for (size_t i = 1; plan->clients->from && i < client->n_disks; i++)
 		if (client->disks[i].child)
-			r = image_reset_shown(plan->clients, &client->disks[i]);
-	return r;
+			clients_disk(plan->clients, &client->disks[i])
+				->replaced = true;
 }
 
 static void reset_disk(struct plan *plan, struct work *work,
 		       const struct disk *disk)
 {
 	if (replace_image(plan, disk) == 0) {
-		if (are_shown(plan, disk) < 0)
-			fail_work(plan, work, "its fresh image");
+		note_replaced(plan, disk);
 	} else if (disk->reset_boot &&
 		   boot_resets_concern(plan->clients, plan->options,
 				       work->client)) {
@@ -218,6 +216,23 @@ static void reset_images(struct plan *plan, struct work *work)
 	for (size_t i = 0; work->reset && i < work->client->n_disks; i++)
 		if (plan_resets(plan->options, &work->client->disks[i]))
 			reset_disk(plan, work, &work->client->disks[i]);
+}
+
+/* After the images of all works: the mount shows a fresh image a moment after
+ * its creation. */
+static void check_shown(struct plan *plan, struct work *work)
+{
+	for (size_t i = 0; work->client && i < work->client->n_disks; i++) {
+		const struct disk *disk = &work->client->disks[i];
+		struct disk_state *state = clients_disk(plan->clients, disk);
+
+		if (state->replaced &&
+		    image_reset_shown(plan->clients, disk) < 0) {
+			fail_work(plan, work, "its fresh image");
+			return;
+		}
+		state->replaced = false;
+	}
 }
 
 static bool is_user(const char *user, const char *name)
@@ -563,7 +578,10 @@ void execute_plan(struct plan *plan)
 	each(plan, made, skip_if_exported);
 	each(plan, gone, delete_target); /* 3 */
 	each(plan, made | WORKS_STAY, skip_if_exported);
+	image_resets_begin(plan->clients);
 	each(plan, made, reset_images);
+	image_resets_end(plan->clients);
+	each(plan, made, check_shown);
 	each(plan, WORKS_STAY, add_disks);
 	if (any_adds(plan))
 		verify_disks(plan, WORKS_STAY);

@@ -75,7 +75,7 @@ static bool is_answered(const struct reconcile *reconcile,
 }
 
 /* How many clients go over in one pass. */
-enum { AT_ONCE = 32 };
+enum { AT_ONCE = 128 };
 
 /* How many clients stay with the disk of that name on a master. */
 struct staying {

@@ -47,6 +47,7 @@
 #include "io/lent-bit.h"
 #include "base/printable.h"
 #include "io/rootdir.h"
+#include "store/image-names.h"
 #include "store/leaf-replace.h"
 #include "tgt-glue/base/events.h"
 #include "tgt-glue/reconcile/client-image.h"
@@ -125,6 +126,40 @@ int image_reset_check_childless(struct clients *clients,
 		     : 0;
 }
 
+/* Views that processes had open at the first check of a step. */
+struct open_views {
+	bool read;
+	struct index names;
+};
+
+void image_resets_begin(struct clients *clients)
+{
+	clients->open_views =
+		arena_alloc(clients->arena, sizeof *clients->open_views);
+}
+
+void image_resets_end(struct clients *clients)
+{
+	clients->open_views = NULL;
+}
+
+/* Another process than tgtd that has the disk's view open, or null. */
+static const char *user_of(struct clients *clients, const struct disk *disk,
+			   pid_t tgtd)
+{
+	struct open_views *views = clients->open_views;
+	const size_t n = tgtd ? 1 : 0;
+
+	if (views && !views->read) {
+		backing_files_names(&tgtd, n, clients->arena, &views->names);
+		views->read = true;
+	}
+	if (views &&
+	    index_find(&views->names, name_last(disk->view)) == NOT_FOUND)
+		return NULL;
+	return backing_files_user(clients->arena, disk->view, &tgtd, n);
+}
+
 int image_reset_check(struct clients *clients, const struct disk *disk,
 		      pid_t tgtd)
 {
@@ -137,8 +172,7 @@ int image_reset_check(struct clients *clients, const struct disk *disk,
 	if (fleet_stat(fleet, disk->image, &st) < 0)
 		return 0;
 	for (int i = 0;; i++) {
-		user = backing_files_user(clients->arena, disk->view, &tgtd,
-					  tgtd ? 1 : 0);
+		user = user_of(clients, disk, tgtd);
 		if (!user || i == MOMENTS_FOR_USER)
 			break;
 		nanosleep(&moment, NULL);

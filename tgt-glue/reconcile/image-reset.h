@@ -13,6 +13,14 @@
 #include "tgt-glue/reconcile/clients.h"
 
 /*
+ * Before and after the checks of many images: /proc is read once for all whose
+ * view no process but tgtd has open.  A view that is opened meanwhile locks its
+ * image, and image_reset_run finds that.
+ */
+void image_resets_begin(struct clients *clients);
+void image_resets_end(struct clients *clients);
+
+/*
  * Checks, while tgtd still has the image open, whether it can be reset. -EBUSY
  * with a message if another process than tgtd (0: none) has its view open;
  * -EPERM if it may be the parent of another image.  Waits up to a second for

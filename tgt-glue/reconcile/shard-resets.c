@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "tgt-glue/reconcile/boot-resets.h"
+#include "tgt-glue/reconcile/image-reset.h"
 #include "tgt-glue/reconcile/image-restore.h"
 #include "tgt-glue/reconcile/report.h"
 
@@ -40,6 +41,7 @@ void shard_resets_check(struct shard_pass *pass)
 	struct plan *plan = &pass->plan;
 	pid_t pid;
 
+	image_resets_begin(pass->clients);
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
 		if (w->reset &&
 		    (pass->clients->from ||
@@ -51,6 +53,7 @@ void shard_resets_check(struct shard_pass *pass)
 				  is_failure(pass) ? OUTCOME_FAILED
 						   : OUTCOME_SKIPPED,
 				  "%s", error_text());
+	image_resets_end(pass->clients);
 }
 
 /* Without tgtd: replaces the images of the client's disks that are reset. */
@@ -69,6 +72,7 @@ void shard_resets_run(struct shard_pass *pass)
 {
 	const struct strings *names = &pass->all->options.reset;
 
+	image_resets_begin(pass->clients);
 	for (size_t i = 0; i < names->n; i++) {
 		const struct client *client =
 			fleet_client(pass->fleet, names->v[i]);
@@ -85,4 +89,5 @@ void shard_resets_run(struct shard_pass *pass)
 			report_not_replaced(pass, client->name, error_text(),
 					    is_failure(pass));
 	}
+	image_resets_end(pass->clients);
 }

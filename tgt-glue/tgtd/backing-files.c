@@ -33,6 +33,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/guid.h"
+#include "store/image-names.h"
 
 /* A directory of the fleet's paths, and of its list the files. */
 struct directory {
@@ -398,6 +399,30 @@ const char *backing_files_user(struct arena *arena, const char *path,
 					    (long)pid);
 		}
 	return NULL;
+}
+
+static void add_names(pid_t pid, struct arena *arena, struct index *names)
+{
+	char name[64], path[4096];
+	_cleanup_closedir_ DIR *dir = NULL;
+
+	snprintf(name, sizeof name, "/proc/%ld/fd", (long)pid);
+	dir = opendir(name);
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		if (read_link(dirfd(dir), e->d_name, path, sizeof path) &&
+		    ends_with(path, NAME_VIEW_SUFFIX))
+			index_add(arena, names,
+				  arena_strdup(arena, name_last(path)), 0);
+}
+
+void backing_files_names(const pid_t *except, size_t n, struct arena *arena,
+			 struct index *ret)
+{
+	_cleanup_closedir_ DIR *proc = opendir("/proc");
+
+	*ret = (struct index){ 0 };
+	for (pid_t pid; (pid = next_process(proc, except, n));)
+		add_names(pid, arena, ret);
 }
 
 void backing_files_of_other_tgtds(const pid_t *except, size_t n,

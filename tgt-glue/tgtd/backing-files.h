@@ -48,6 +48,12 @@ const char *backing_files_path(const struct fleet *fleet,
 const char *backing_files_user(struct arena *arena, const char *path,
 			       const pid_t *except, size_t n);
 
+/* The last parts of the paths of all views that other processes than the n
+ * given ones have open, of any mount: where the view's is missing,
+ * backing_files_user finds none. */
+void backing_files_names(const pid_t *except, size_t n, struct arena *arena,
+			 struct index *ret);
+
 /* Adds the files that any tgtd of this host, other than the n given processes,
  * has open. */
 void backing_files_of_other_tgtds(const pid_t *except, size_t n,
