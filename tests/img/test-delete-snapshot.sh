@@ -322,6 +322,24 @@ test_image_without_a_common_ancestor_is_no_snapshot() {
 	equal snapshots "[]" "$(vhdfs-img snapshots --json pc1.vhdx | jq -c .)"
 }
 
+test_unrelated_snapshot_is_removed_with_the_option() {
+	local format
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_client $format
+		mv "pc1.$e" ".pc1.$e.20260131T235959.000001Z"
+		vhdfs-img create --size 20M "other.$e"
+		vhdfs-img create --parent "other.$e" "pc1.$e"
+		expect_error 1 "has no snapshot 'c'; .*add --unrelated" \
+			vhdfs-img delete-snapshot "pc1.$e" c
+		expect 0 vhdfs-img delete-snapshot --unrelated "pc1.$e" c
+		[ ! -e "pc1@c.$e" ] || fail "expected no pc1@c.$e"
+		mv ".pc1.$e.20260131T235959.000001Z" "pc1.$e"
+		shows a b
+	done
+}
+
 test_missing_snapshot() {
 	make_client vhdx
 	cp a.model pc1@x.vhdx

@@ -92,6 +92,46 @@ test_image_is_renamed_with_its_snapshots_and_old_images() {
 	done
 }
 
+# fresh_image: pc1 is a fresh child of another master.
+fresh_image() {
+	vhdfs-img create --size 8M "masters/n.$e"
+	rm "$image"
+	vhdfs-img create --parent "masters/n.$e" "$image"
+	disk-io "$image" read 0 - >model
+}
+
+all_names() {
+	vhdfs-img snapshots --unrelated --json "$1" |
+		jq -r '[.[].name] | sort | join(" ")'
+}
+
+test_snapshots_of_an_earlier_image_are_renamed_too() {
+	local format name
+
+	for format in vhd vhdx; do
+		make_client $format
+		fresh_image
+		expect 0 vhdfs-img rename "$image" "clients/pc2.$e"
+		equal snapshots "a b c" "$(all_names "clients/pc2.$e")"
+		for name in a b c; do
+			disk-io "clients/pc2@$name.$e" read 0 - |
+				cmp - "model@$name"
+		done
+		equal files "" "$(find clients -name 'pc1*')"
+	done
+}
+
+# Which image they belong to is unknown, if their name is all that they share.
+test_hand_rename_leaves_snapshots_of_an_earlier_image() {
+	make_client vhdx
+	fresh_image
+	vhdfs-img snapshot "$image" own
+	mv "$image" clients/pc2.vhdx
+	expect 0 vhdfs-img rename "$image" clients/pc2.vhdx
+	equal snapshots own "$(all_names clients/pc2.vhdx)"
+	equal files 3 "$(find clients -name 'pc1@*' | wc -l)"
+}
+
 test_hand_renamed_image_is_told_of_its_snapshots() {
 	make_client vhdx
 	mv "$image" clients/pc2.vhdx

@@ -154,6 +154,54 @@ test_name_alone_makes_no_snapshot() {
 		vhdfs-img revert "$image" other
 }
 
+# make_earlier ENDING: the image is a fresh child of another master; of its
+# earlier image, a child of masters/m, there is the snapshot a, with the disk
+# "a.model".
+make_earlier() {
+	make_client "$1"
+	vhdfs-img snapshot --note 'of the first' "$image" a
+	mv model a.model
+	vhdfs-img create --size 40M "masters/n.$e"
+	rm "$image"
+	vhdfs-img create --parent "masters/n.$e" "$image"
+	make_model model 40M
+	put_random "$image" model 5
+}
+
+test_snapshot_of_an_earlier_image_is_unrelated() {
+	make_earlier vhdx
+	vhdfs-img snapshot "$image" b
+	equal related '[["b",true]]' "$(snapshots 'map([.name, .related])')"
+	equal all '[["b",true,null],["a",false,"of the first"]]' \
+		"$(vhdfs-img snapshots --unrelated --json "$image" |
+			jq -c 'map([.name, .related, .note])')"
+	expect 0 vhdfs-img snapshots --unrelated "$image"
+	grep -Eq '^a +2.*Z +[0-9]+ +0  - of the first$' stdout
+	grep -Eq '^b +2.*Z +[0-9]+ +1  \*$' stdout
+	vhdfs-img create --parent masters/m.vhdx clients/pc1@fake.vhdx
+	vhdfs-img snapshot clients/pc1@fake.vhdx other
+	equal all '["b","a"]' \
+		"$(vhdfs-img snapshots --unrelated --json "$image" |
+			jq -c 'map(.name)')"
+}
+
+test_revert_to_an_unrelated_snapshot_needs_the_option() {
+	local format aside
+
+	choose_seed
+	for format in vhd vhdx; do
+		make_earlier $format
+		cp "$image" before
+		expect_error 1 "has no snapshot 'a'; .*pc1@a.$e is one of an earlier image of this name, and has no common ancestor with it: add --unrelated" \
+			vhdfs-img revert "$image" a
+		cmp before "$image"
+		expect 0 vhdfs-img revert --unrelated "$image" a
+		same_disk "$image" a.model
+		aside=$(hidden)
+		same_disk "$aside" model
+	done
+}
+
 test_revert_takes_the_disk_back() {
 	local format aside
 

@@ -19,7 +19,7 @@ struct command_line {
 	const char *store;
 	struct cli_list parents;
 	bool json, chain, repair, fixed, force, in_place, strict, unsafe,
-		discard, copy, no_parent, in_use;
+		discard, copy, no_parent, in_use, unrelated;
 	const char *format, *size, *parent, *block_size, *sector_size, *search,
 		*note, *rate;
 	char **operands; /* null-ended */

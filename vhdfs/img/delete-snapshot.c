@@ -46,8 +46,9 @@ struct deletion {
 	const char *real; /* path of the image */
 	struct snapshots all;
 	const struct snapshot *snapshot;
-	char *path; /* of the snapshot; owned */
-	bool copy;  /* --copy */
+	char *path;     /* of the snapshot; owned */
+	bool copy;      /* --copy */
+	bool unrelated; /* --unrelated */
 	struct rebase_options options;
 	uint64_t copied; /* bytes, to all children */
 };
@@ -442,14 +443,14 @@ static int list(struct deletion *d, const char *name)
 
 	if (r < 0)
 		return r;
-	d->snapshot = snapshots_find(&d->all, name);
+	d->snapshot = snapshot_choose(&d->all, name, d->unrelated);
 	if (!d->snapshot)
 		return snapshot_fail_missing(d->real, name, &d->all);
 	if (!remove_rests(d, false))
 		return 0;
 	snapshots_fini(&d->all);
 	r = snapshots_list(root, d->real, &d->all);
-	d->snapshot = snapshots_find(&d->all, name);
+	d->snapshot = snapshot_choose(&d->all, name, d->unrelated);
 	return r < 0 || d->snapshot
 		       ? r
 		       : snapshot_fail_missing(d->real, name, &d->all);
@@ -502,6 +503,7 @@ static int run_delete_snapshot(const struct command_line *line)
 	struct image_roots roots = { 0 };
 	struct deletion d = { .roots = &roots,
 			      .copy = line->copy,
+			      .unrelated = line->unrelated,
 			      .options.frees_space = true };
 	_cleanup_free_ char *path = NULL, *real = NULL;
 	int r;
@@ -535,6 +537,8 @@ static const struct cli_option options[] = {
 		 "children"),
 	CLI_VALUE(rate, "rate", "SIZE", NULL,
 		  "copy at most SIZE a second while a child is in use"),
+	CLI_FLAG(unrelated, "unrelated",
+		 "one of an earlier image of this name, too"),
 	CLI_FLAG(json, "json", "print a JSON object"),
 	CLI_END,
 };

@@ -28,7 +28,8 @@ struct reversion {
 	const struct image_roots *roots;
 	char *path, *real; /* of the image; owned */
 	const char *name;
-	char *aside; /* file name for the old leaf; owned; null: none */
+	bool unrelated; /* --unrelated */
+	char *aside;    /* file name for the old leaf; owned; null: none */
 };
 
 static int revert_offline(const struct reversion *r)
@@ -39,7 +40,8 @@ static int revert_offline(const struct reversion *r)
 		.image = r->path,
 		.keep = r->aside,
 	};
-	int rc = snapshot_path(r->roots, r->real, r->name, &parent);
+	int rc = snapshot_path(r->roots, r->real, r->name, r->unrelated,
+			       &parent);
 
 	if (rc == 0)
 		rc = image_roots_check_depth(r->roots, parent);
@@ -60,7 +62,8 @@ static int revert_online(const struct reversion *r, const char *real,
 
 	struct view_request *request = calloc(1, sizeof *request);
 	_cleanup_free_ char *parent = NULL;
-	int rc = request ? snapshot_path(r->roots, r->real, r->name, &parent)
+	int rc = request ? snapshot_path(r->roots, r->real, r->name,
+					 r->unrelated, &parent)
 			 : fail(-ENOMEM, "out of memory");
 
 	if (rc == 0 && stat(real, &st) < 0)
@@ -129,7 +132,8 @@ static int run_revert(const struct command_line *line)
 {
 	struct image_roots roots = { 0 };
 	struct reversion reversion = { .roots = &roots,
-				       .name = line->operands[1] };
+				       .name = line->operands[1],
+				       .unrelated = line->unrelated };
 	int r = image_roots_init(&roots, line);
 
 	if (r == 0)
@@ -156,6 +160,8 @@ static const struct cli_option options[] = {
 	CLI_FLAG(in_use, "in-use",
 		 "also while a mount has IMAGE open: its client must be shut "
 		 "down, for its disk changes"),
+	CLI_FLAG(unrelated, "unrelated",
+		 "to a snapshot of an earlier image of this name, too"),
 	CLI_FLAG(json, "json", "print a JSON object"),
 	CLI_END,
 };

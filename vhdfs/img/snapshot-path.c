@@ -36,29 +36,41 @@ char *snapshot_misnamed_text(const char *real, const struct snapshots *all)
 	return text;
 }
 
+const struct snapshot *snapshot_choose(const struct snapshots *all,
+				       const char *name, bool unrelated)
+{
+	return unrelated ? snapshots_find_any(all, name)
+			 : snapshots_find(all, name);
+}
+
 int snapshot_fail_missing(const char *real, const char *name,
 			  const struct snapshots *all)
 {
 	_cleanup_free_ char *misnamed = snapshot_misnamed_text(real, all);
+	const struct snapshot *unrelated = snapshots_find_any(all, name);
 	int r = fail(-ENOENT,
 		     "%s: has no snapshot '%s'; `vhdfs-img snapshots %s' shows "
 		     "them",
 		     real, name, shell_word(real));
 
+	if (unrelated)
+		error_advise("%s is one of an earlier image of this name, and "
+			     "has no common ancestor with it: add --unrelated",
+			     unrelated->file);
 	if (misnamed)
 		error_advise("%s", misnamed);
 	return r;
 }
 
 int snapshot_path(const struct image_roots *roots, const char *real,
-		  const char *name, char **ret)
+		  const char *name, bool unrelated, char **ret)
 {
 	const struct snapshot *snapshot;
 	struct snapshots all;
 	int r = snapshots_list(&roots->dirs[0], real, &all);
 
 	if (r == 0) {
-		snapshot = snapshots_find(&all, name);
+		snapshot = snapshot_choose(&all, name, unrelated);
 		r = snapshot ? snapshot_sibling(real, snapshot->file, ret)
 			     : snapshot_fail_missing(real, name, &all);
 	}

@@ -11,10 +11,14 @@
  * image_roots_real returned; the caller frees it.  -ENOMEM with a message.
  */
 int snapshot_sibling(const char *real, const char *file, char **ret);
-/* *ret: path of the snapshot's file; the caller frees it.  -ENOENT with a
- * message: the image has no such snapshot. */
+/* The snapshot of that name; of unrelated ones, too, if that is true.  Null:
+ * none. */
+const struct snapshot *snapshot_choose(const struct snapshots *all,
+				       const char *name, bool unrelated);
+/* *ret: path of that snapshot's file; the caller frees it.  -ENOENT with a
+ * message: there is none. */
 int snapshot_path(const struct image_roots *roots, const char *real,
-		  const char *name, char **ret);
+		  const char *name, bool unrelated, char **ret);
 /* -ENOENT with that message. */
 int snapshot_fail_missing(const char *real, const char *name,
 			  const struct snapshots *all);

@@ -18,12 +18,12 @@
 
 enum { NAME_COLUMNS = 24 };
 
-static json_t *describe(const struct snapshot *snapshot)
+static json_t *describe(const struct snapshot *snapshot, bool related)
 {
 	char id[GUID_TEXT_SIZE];
 
 	return json_pack(
-		"{so so ss so sI ss so sI sb}", "name",
+		"{so so ss so sI ss so sI sb sb}", "name",
 		json_text(snapshot->name), "file", json_text(snapshot->file),
 		"date", snapshot->date, "note",
 		snapshot->note ? json_text(snapshot->note) : json_null(),
@@ -32,19 +32,32 @@ static json_t *describe(const struct snapshot *snapshot)
 		snapshot->parent ? json_text(snapshot->parent->name)
 				 : json_null(),
 		"children", (json_int_t)snapshot->children, "current",
-		snapshot->current);
+		snapshot->current, "related", related);
 }
 
-static int print_json(const struct snapshots *all)
+/* False: out of memory. */
+static bool describe_all(json_t *array, const struct snapshot *v, size_t n,
+			 bool related)
+{
+	bool done = array;
+
+	for (size_t i = 0; done && i < n; i++)
+		done = json_array_append_new(array, describe(&v[i], related)) ==
+		       0;
+	return done;
+}
+
+static int print_json(const struct snapshots *all, bool unrelated)
 {
 	json_t *array = json_array();
 	int r;
 
-	for (size_t i = 0; array && i < all->n; i++)
-		if (json_array_append_new(array, describe(&all->at[i])) < 0) {
-			json_decref(array);
-			array = NULL;
-		}
+	if (!describe_all(array, all->at, all->n, true) ||
+	    !describe_all(array, all->unrelated,
+			  unrelated ? all->n_unrelated : 0, false)) {
+		json_decref(array);
+		array = NULL;
+	}
 	r = json_print(array);
 	json_decref(array);
 	return r;
@@ -59,7 +72,8 @@ static int columns(const char *text)
 	return u8_strwidth((const uint8_t *)escaped, "UTF-8");
 }
 
-static void print_row(const struct snapshot *snapshot, unsigned indent)
+static void print_row(const struct snapshot *snapshot, unsigned indent,
+		      bool related)
 {
 	int used = (int)(2 * indent) + columns(snapshot->name);
 
@@ -67,29 +81,44 @@ static void print_row(const struct snapshot *snapshot, unsigned indent)
 		   (int)(2 * indent), "", snapshot->name,
 		   used < NAME_COLUMNS ? NAME_COLUMNS - used : 0, "",
 		   snapshot->date, div_up(snapshot->allocated, 1024),
-		   snapshot->children, snapshot->current ? "*" : " ",
+		   snapshot->children,
+		   snapshot->current ? "*"
+		   : related         ? " "
+				     : "-",
 		   snapshot->note ? " " : "",
 		   snapshot->note ? snapshot->note : "");
 }
 
+/* Snapshots of one kind. */
+struct list {
+	const struct snapshot *v;
+	size_t n;
+	bool related;
+};
+
 /* The snapshots whose parent it is, and theirs below each. */
-static void print_below(const struct snapshots *all,
-			const struct snapshot *parent, unsigned indent)
+static void print_below(const struct list *list, const struct snapshot *parent,
+			unsigned indent)
 {
-	for (size_t i = 0; i < all->n; i++)
-		if (all->at[i].parent == parent && indent <= all->n) {
-			print_row(&all->at[i], indent);
-			print_below(all, &all->at[i], indent + 1);
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i].parent == parent && indent <= list->n) {
+			print_row(&list->v[i], indent, list->related);
+			print_below(list, &list->v[i], indent + 1);
 		}
 }
 
-static void print_table(const struct snapshots *all)
+static void print_table(const struct snapshots *all, bool unrelated)
 {
-	if (!all->n)
+	const struct list related = { all->at, all->n, true };
+	const struct list others = { all->unrelated,
+				     unrelated ? all->n_unrelated : 0, false };
+
+	if (!related.n && !others.n)
 		return;
 	printf("%-*s %20s %9s %8s  %s\n", NAME_COLUMNS, "NAME", "DATE", "KIB",
 	       "CHILDREN", "  NOTE");
-	print_below(all, NULL, 0);
+	print_below(&related, NULL, 0);
+	print_below(&others, NULL, 0);
 }
 
 static int run_snapshots(const struct command_line *line)
@@ -106,9 +135,9 @@ static int run_snapshots(const struct command_line *line)
 	if (r == 0)
 		r = snapshots_list(&roots.dirs[0], real, &all);
 	if (r == 0 && line->json)
-		r = print_json(&all);
+		r = print_json(&all, line->unrelated);
 	else if (r == 0)
-		print_table(&all);
+		print_table(&all, line->unrelated);
 	if (r < 0)
 		failed();
 	else if ((misnamed = snapshot_misnamed_text(real, &all)))
@@ -119,6 +148,8 @@ static int run_snapshots(const struct command_line *line)
 }
 
 static const struct cli_option options[] = {
+	CLI_FLAG(unrelated, "unrelated",
+		 "also those of an earlier image of this name"),
 	CLI_FLAG(json, "json", "print a JSON array"),
 	CLI_END,
 };
@@ -126,7 +157,8 @@ static const struct cli_option options[] = {
 const struct cli_command snapshots_command = {
 	.name = "snapshots",
 	.summary = "show the tree of an image's snapshots",
-	.notes = "A star marks the snapshots from which IMAGE descends.",
+	.notes = "A star marks the snapshots from which IMAGE descends, a "
+		 "minus those with which\nit has no common ancestor.",
 	.options = options,
 	.operands = { "IMAGE", 1, 1, "<file>" },
 	.run = run_snapshots,

@@ -80,6 +80,12 @@ static int make_record(struct renaming *r)
 		rc = rename_record_add(record, record->from);
 	for (size_t i = 0; rc == 0 && i < r->all.n; i++)
 		rc = rename_record_add(record, r->all.at[i].file);
+	/* Those of an earlier image go with the name, not with a file that
+	 * had it. */
+	for (size_t i = 0; rc == 0 && !strcmp(r->place.name, record->from) &&
+			   i < r->all.n_unrelated;
+	     i++)
+		rc = rename_record_add(record, r->all.unrelated[i].file);
 	for (size_t i = 0; rc == 0 && i < r->all.n_files; i++)
 		if (put_aside_is_of(r->all.files[i].file, record->from))
 			rc = rename_record_add(record, r->all.files[i].file);

@@ -300,12 +300,12 @@ static bool names(const struct guid parents[2], const struct guid *id)
 	       (guid_equal(&parents[0], id) || guid_equal(&parents[1], id));
 }
 
-static const struct snapshot *find_parent(const struct snapshots *all,
+static const struct snapshot *find_parent(const struct snapshot *v, size_t n,
 					  const struct guid parents[2])
 {
-	for (size_t i = 0; i < all->n; i++)
-		if (names(parents, &all->at[i].id))
-			return &all->at[i];
+	for (size_t i = 0; i < n; i++)
+		if (names(parents, &v[i].id))
+			return &v[i];
 	return NULL;
 }
 
@@ -381,20 +381,21 @@ static bool is_related(const struct scan *scan, const struct snapshot *snapshot)
 	return false;
 }
 
-static void remove_unrelated(struct scan *scan)
+static int split_unrelated(struct scan *scan)
 {
 	struct snapshots *all = scan->snapshots;
 	size_t n = 0;
 
+	all->unrelated = calloc(all->n, sizeof *all->unrelated);
+	if (!all->unrelated)
+		return fail(-ENOMEM, "%s: out of memory", scan->name);
 	for (size_t i = 0; i < all->n; i++)
-		if (!is_related(scan, &all->at[i])) {
-			snapshot_fini(&all->at[i]);
-			all->at[i] = (struct snapshot){ 0 };
-		}
-	for (size_t i = 0; i < all->n; i++)
-		if (all->at[i].name)
+		if (is_related(scan, &all->at[i]))
 			all->at[n++] = all->at[i];
+		else
+			all->unrelated[all->n_unrelated++] = all->at[i];
 	all->n = n;
+	return 0;
 }
 
 static int by_date(const void *pa, const void *pb)
@@ -428,22 +429,32 @@ static void find_misnamed(const struct scan *scan)
 	}
 }
 
-static void derive(struct scan *scan)
+static void derive_each(const struct snapshots *all, struct snapshot *v,
+			size_t n)
+{
+	qsort(v, n, sizeof *v, by_date);
+	for (size_t i = 0; i < n; i++) {
+		v[i].parent = find_parent(v, n, v[i].parents);
+		for (size_t k = 0; k < all->n_files; k++)
+			v[i].children += names(all->files[k].parents, &v[i].id);
+	}
+}
+
+static int derive(struct scan *scan)
 {
 	struct snapshots *all = scan->snapshots;
+	int r;
 
 	mark_current(scan);
 	find_misnamed(scan);
 	if (!all->n)
-		return;
-	remove_unrelated(scan);
-	qsort(all->at, all->n, sizeof *all->at, by_date);
-	for (size_t i = 0; i < all->n; i++) {
-		all->at[i].parent = find_parent(all, all->at[i].parents);
-		for (size_t k = 0; k < all->n_files; k++)
-			all->at[i].children +=
-				names(all->files[k].parents, &all->at[i].id);
+		return 0;
+	r = split_unrelated(scan);
+	if (r == 0) {
+		derive_each(all, all->at, all->n);
+		derive_each(all, all->unrelated, all->n_unrelated);
 	}
+	return r;
 }
 
 int snapshots_list_as(const struct root_dir *rootdir, const char *image,
@@ -474,9 +485,26 @@ int snapshots_list_as(const struct root_dir *rootdir, const char *image,
 			r = scan_dir(&scan);
 	}
 	if (r == 0)
-		derive(&scan);
+		r = derive(&scan);
 	file_fini(&scan.image);
 	return r;
+}
+
+int snapshots_list_missing(const struct root_dir *rootdir, const char *image,
+			   struct snapshots *ret)
+{
+	const char *file = name_last(image);
+	_cleanup_free_ char *dir = strndup(image, (size_t)(file - image));
+	struct scan scan = {
+		.rootdir = rootdir, .dir = dir, .name = file, .snapshots = ret
+	};
+	int r;
+
+	*ret = (struct snapshots){ 0 };
+	if (!dir)
+		return fail(-ENOMEM, "%s: out of memory", image);
+	r = scan_dir(&scan);
+	return r < 0 ? r : derive(&scan);
 }
 
 int snapshots_list(const struct root_dir *rootdir, const char *image,
@@ -497,13 +525,29 @@ int snapshots_scan(const struct root_dir *rootdir, const char *dir,
 	return copy ? scan_dir(&scan) : fail(-ENOMEM, "out of memory");
 }
 
+static const struct snapshot *find_name(const struct snapshot *v, size_t n,
+					const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(v[i].name, name))
+			return &v[i];
+	return NULL;
+}
+
 const struct snapshot *snapshots_find(const struct snapshots *snapshots,
 				      const char *name)
 {
-	for (size_t i = 0; i < snapshots->n; i++)
-		if (!strcmp(snapshots->at[i].name, name))
-			return &snapshots->at[i];
-	return NULL;
+	return find_name(snapshots->at, snapshots->n, name);
+}
+
+const struct snapshot *snapshots_find_any(const struct snapshots *snapshots,
+					  const char *name)
+{
+	const struct snapshot *found = snapshots_find(snapshots, name);
+
+	return found ? found
+		     : find_name(snapshots->unrelated, snapshots->n_unrelated,
+				 name);
 }
 
 bool snapshot_is_parent(const struct snapshot *snapshot,
@@ -538,5 +582,8 @@ void snapshots_fini(struct snapshots *snapshots)
 	free(snapshots->unreadable);
 	for (size_t i = 0; i < snapshots->n; i++)
 		snapshot_fini(&snapshots->at[i]);
+	for (size_t i = 0; i < snapshots->n_unrelated; i++)
+		snapshot_fini(&snapshots->unrelated[i]);
 	free(snapshots->at);
+	free(snapshots->unrelated);
 }

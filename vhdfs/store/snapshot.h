@@ -6,7 +6,9 @@
  * same directory, without write permission.  Its mark, an extended attribute,
  * says of which image it is a snapshot.  A file is a snapshot of an image if
  * its name and its mark say so and it has a common ancestor with the image; a
- * file that was only renamed or copied to such a name is none.
+ * file that was only renamed or copied to such a name is none.  One that has no
+ * common ancestor is UNRELATED: a snapshot of an earlier image of that name, as
+ * of a client that has got another version of its master since.
  *
  * When a snapshot without a parent is removed, its children become images
  * without a parent; and a rebase can give an image other parents.  Such images
@@ -65,6 +67,8 @@ struct snapshot_file {
 struct snapshots {
 	struct snapshot *at; /* by date, then by name */
 	size_t n;
+	struct snapshot *unrelated; /* the same */
+	size_t n_unrelated;
 	struct snapshot_file *files; /* all images of the directory */
 	size_t n_files;
 	/* Why a file that may be an image, and a child, could not be read, not
@@ -90,9 +94,15 @@ int snapshots_list_as(const struct root_dir *rootdir, const char *image,
  * snapshots are listed.  As snapshots_list otherwise. */
 int snapshots_scan(const struct root_dir *rootdir, const char *dir,
 		   struct snapshots *ret);
+/* The same where there is no image at path: all its snapshots are unrelated. */
+int snapshots_list_missing(const struct root_dir *rootdir, const char *image,
+			   struct snapshots *ret);
 /* The snapshot of that name, or null. */
 const struct snapshot *snapshots_find(const struct snapshots *snapshots,
 				      const char *name);
+/* The same, unrelated or not. */
+const struct snapshot *snapshots_find_any(const struct snapshots *snapshots,
+					  const char *name);
 /* Does the file name the snapshot as its parent? */
 bool snapshot_is_parent(const struct snapshot *snapshot,
 			const struct snapshot_file *file);
