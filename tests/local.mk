@@ -361,6 +361,7 @@ EXTRA_DIST += \
 	tests/tgt/interrupted.sh \
 	tests/tgt/make-old-store \
 	tests/tgt/store-0.1.0.tar.xz \
+	tests/tgt/states.sh \
 	tests/tgt/tgt.sh \
 	tests/tgt/verdicts.awk \
 	tests/tgt/versions.sh \
@@ -451,6 +452,7 @@ tgt_tests = \
 	tests/tgt/test-boot.sh \
 	tests/tgt/test-conf.sh \
 	tests/tgt/test-data-disks.sh \
+	tests/tgt/test-data-states.sh \
 	tests/tgt/test-data-versions.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-exports.sh \
@@ -490,6 +492,7 @@ tgt_tests = \
 	tests/tgt/test-tgtd-state.sh \
 	tests/tgt/test-undo.sh \
 	tests/tgt/test-values.sh \
+	tests/tgt/test-version-states.sh \
 	tests/tgt/test-versions.sh \
 	tests/tgt/test-warn.sh \
 	tests/tgt/test-watch.sh \

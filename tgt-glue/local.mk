@@ -44,6 +44,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/boot-script.h \
 	tgt-glue/command/check.c \
 	tgt-glue/command/command.h \
+	tgt-glue/command/disks-remove.c \
 	tgt-glue/command/disks.c \
 	tgt-glue/command/divergence.c \
 	tgt-glue/command/divergence.h \

@@ -4,6 +4,7 @@
 # revert and restore bring one back, keep makes a reset go back to one.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
+. "${0%/*}/states.sh"
 
 # use_disk CLIENT TEXT: writes to the client's disk, as its machine does.
 use_disk() {
@@ -16,18 +17,6 @@ disk_has() {
 	equal "disk of $1" "$2" "$(qemu-img dd -O raw if="$(url "$1")" \
 		of="$scratch/read" bs=512 skip=9 count=10 >/dev/null &&
 		tr -d '\0' <"$scratch/read")"
-}
-
-# old_images CLIENT: prints the dates of its old images, the oldest first.
-old_images() {
-	find "$store/clients" -name ".$1.vhdx.[0-9]*T*Z" -printf '%f\n' |
-		sed 's/.*vhdx\.//' | sort
-}
-
-# state CLIENT WHICH KEY: prints what disks says of the state.
-state() {
-	glue disks --json "$1" | jq -r --arg which "$2" --arg key "$3" \
-		'.[] | select(.which == $which) | .[$key]'
 }
 
 start_fleet() {

@@ -36,6 +36,7 @@ struct command_line {
 	const char *since; /* a time */
 	bool forget;
 	bool back;      /* to the version before */
+	bool copy;      /* to each of several children */
 	bool unclean;   /* file systems that were not unmounted, too */
 	char **clients; /* the operands, null-ended */
 };
@@ -49,6 +50,7 @@ int command_status(const struct command_line *line);
 int command_watch(const struct command_line *line);
 int command_reset(const struct command_line *line);
 int command_disks(const struct command_line *line);
+int command_disks_remove(const struct command_line *line);
 int command_snapshot(const struct command_line *line);
 int command_revert(const struct command_line *line);
 int command_keep(const struct command_line *line);
@@ -80,10 +82,10 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet);
 const struct client *command_client(const struct command_line *line,
 				    const struct fleet *fleet,
 				    const char *name);
-/* Brings back the state of the clients whose names are in reconcile's arena:
- * clients.which and options.reset are set.  Frees reconcile.  Returns an exit
- * code. */
-int command_bring_back(const struct command_line *line,
+/* Brings back the state of the disk of clients whose names are in reconcile's
+ * arena: clients.which and options.reset are set, verb is for messages.  Frees
+ * reconcile.  Returns an exit code. */
+int command_bring_back(const struct command_line *line, const char *verb,
 		       struct reconcile *reconcile);
 /* The exit code of a command whose pass returned r. */
 int command_exit_code(const struct reconcile *reconcile, int r);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command disks: the states of a client's disk that can be had. */
+/* The command disks: the states of a client's disks that can be had. */
 #include "config.h"
 
 #include "tgt-glue/command/command.h"
@@ -11,10 +11,29 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/printable.h"
+#include "tgt-glue/command/select.h"
 #include "tgt-glue/reconcile/saved-states.h"
 #include "tgt-glue/reconcile/space.h"
 
-static json_t *describe(const struct saved_state *state)
+/* The states of one disk. */
+struct disk_states {
+	const struct disk *disk;
+	struct saved_states states;
+};
+
+struct list {
+	struct arena arena;
+	struct disk_states *v; /* the system disk first */
+	size_t n;
+};
+
+static json_t *related(const struct saved_state *state)
+{
+	return state->snapshot ? json_boolean(!state->unrelated) : json_null();
+}
+
+static json_t *describe(const struct disk *disk,
+			const struct saved_state *state)
 {
 	static const char *const kinds[] = {
 		[STATE_NOW] = "now",
@@ -23,23 +42,35 @@ static json_t *describe(const struct saved_state *state)
 		[STATE_OLD] = "put-aside",
 	};
 
-	return json_pack("{s:o, s:s, s:o, s:o, s:I, s:o?, s:o?, s:o?}", "which",
-			 json_text(state->which), "kind", kinds[state->kind],
-			 "file", json_text(state->file), "date",
-			 state->date ? json_text(state->date) : json_null(),
-			 "size", (json_int_t)state->size, "note",
-			 json_text(state->note), "master",
-			 json_text(state->master), "error",
-			 json_text(state->why));
+	return json_pack(
+		"{s:o?, s:o, s:s, s:o, s:o, s:I, s:o?, s:o?, s:o, s:o?}",
+		"disk", json_text(disk->name), "which", json_text(state->which),
+		"kind", kinds[state->kind], "file", json_text(state->file),
+		"date", state->date ? json_text(state->date) : json_null(),
+		"size", (json_int_t)state->size, "note", json_text(state->note),
+		"master", json_text(state->master), "related", related(state),
+		"error", json_text(state->why));
 }
 
-static int print_json(const struct saved_states *states)
+/* False: out of memory. */
+static bool describe_all(json_t *array, const struct disk_states *of)
+{
+	bool done = true;
+
+	for (size_t i = 0; done && i < of->states.n; i++)
+		done = json_array_append_new(
+			       array, describe(of->disk, &of->states.v[i])) ==
+		       0;
+	return done;
+}
+
+static int print_json(const struct list *list)
 {
 	json_t *array = json_array();
 	int r;
 
-	for (size_t i = 0; array && i < states->n; i++)
-		if (json_array_append_new(array, describe(&states->v[i])) < 0) {
+	for (size_t i = 0; array && i < list->n; i++)
+		if (!describe_all(array, &list->v[i])) {
 			json_decref(array);
 			array = NULL;
 		}
@@ -53,47 +84,104 @@ static int max_int(int a, size_t b)
 	return b > (size_t)a ? (int)b : a;
 }
 
-static void print_table(const struct saved_states *states)
+/* Of columns. */
+struct widths {
+	int which, master;
+};
+
+static struct widths widths_of(const struct list *list)
 {
-	int which = (int)strlen("WHICH"), master = (int)strlen("MASTER");
+	struct widths w = { (int)strlen("WHICH"), (int)strlen("MASTER") };
 
-	for (size_t i = 0; i < states->n; i++) {
-		const struct saved_state *s = &states->v[i];
+	for (size_t i = 0; i < list->n; i++)
+		for (size_t k = 0; k < list->v[i].states.n; k++) {
+			const struct saved_state *s = &list->v[i].states.v[k];
 
-		which = max_int(which, strlen(s->which));
-		master = max_int(master, s->master ? strlen(s->master) : 0);
+			w.which = max_int(w.which, strlen(s->which));
+			w.master = max_int(w.master,
+					   s->master ? strlen(s->master) : 0);
+		}
+	return w;
+}
+
+static void print_state(const struct saved_state *s, struct widths w)
+{
+	print_line(stdout, "%-*s  %-20s  %6s  %-*s%s%s%s%s%s", w.which,
+		   s->which, s->date ? s->date : "?", size_text(s->size),
+		   w.master, s->master ? s->master : "-", s->note ? "  " : "",
+		   s->note ? s->note : "",
+		   s->unrelated ? "  (of an earlier disk)" : "",
+		   s->why ? "  cannot be restored: " : "",
+		   s->why ? s->why : "");
+}
+
+static void print_table(const struct list *list)
+{
+	const struct widths w = widths_of(list);
+
+	print_line(stdout, "%-*s  %-20s  %6s  %-*s  %s", w.which, "WHICH",
+		   "DATE", "SIZE", w.master, "MASTER", "NOTE");
+	for (size_t i = 0; i < list->n; i++) {
+		const struct disk *disk = list->v[i].disk;
+
+		if (disk->name)
+			print_line(stdout, "disk %s:", disk->name);
+		for (size_t k = 0; k < list->v[i].states.n; k++)
+			print_state(&list->v[i].states.v[k], w);
 	}
-	print_line(stdout, "%-*s  %-20s  %6s  %-*s  %s", which, "WHICH", "DATE",
-		   "SIZE", master, "MASTER", "NOTE");
-	for (size_t i = 0; i < states->n; i++) {
-		const struct saved_state *s = &states->v[i];
+}
 
-		print_line(stdout, "%-*s  %-20s  %6s  %-*s%s%s%s%s", which,
-			   s->which, s->date ? s->date : "?",
-			   size_text(s->size), master,
-			   s->master ? s->master : "-", s->note ? "  " : "",
-			   s->note ? s->note : "",
-			   s->why ? "  cannot be restored: " : "",
-			   s->why ? s->why : "");
+/* The client's disks with an image of its own; only: of that name, or null. */
+static int read_states(struct list *list, const struct fleet *fleet,
+		       const struct client *client, const char *only)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < client->n_disks; i++) {
+		const struct disk *disk = &client->disks[i];
+		struct disk_states of = { .disk = disk };
+
+		if (!disk->child ||
+		    (only && (!disk->name || strcmp(disk->name, only) != 0)))
+			continue;
+		r = saved_states_read(&list->arena, fleet, disk, &of.states);
+		list->v = arena_grow(&list->arena, list->v, list->n,
+				     sizeof *list->v);
+		list->v[list->n++] = of;
 	}
+	return r;
+}
+
+static int print(const struct command_line *line, const struct fleet *fleet,
+		 const struct client *client)
+{
+	struct list list = { 0 };
+	int r = read_states(&list, fleet, client, line->disk);
+
+	if (r == 0 && line->json)
+		r = print_json(&list);
+	else if (r == 0)
+		print_table(&list);
+	arena_fini(&list.arena);
+	return r < 0 ? command_failed() : CLI_DONE;
 }
 
 int command_disks(const struct command_line *line)
 {
-	_cleanup_(fleet_fini) struct fleet fleet;
+	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 	_cleanup_(arena_fini) struct arena arena = { 0 };
 	const struct client *client;
-	struct saved_states states;
+	struct strings names = { 0 };
 
+	if (line->remove)
+		return command_disks_remove(line);
 	if (command_load(line, &fleet) < 0)
 		return CLI_FAILED;
 	client = command_client(line, &fleet, line->clients[0]);
 	if (!client)
 		return CLI_FAILED;
-	if (saved_states_read(&arena, &fleet, client, &states) < 0 ||
-	    (line->json && print_json(&states) < 0))
-		return command_failed();
-	if (!line->json)
-		print_table(&states);
-	return CLI_DONE;
+	strings_add(&arena, &names, client->name);
+	if (!select_have_disk(line, &fleet, "disks", SELECT_WITH_IMAGE, &names))
+		return CLI_FAILED;
+	return print(line, &fleet, client);
 }

@@ -35,7 +35,7 @@
 
 struct keeping {
 	const struct fleet *fleet;
-	const struct client *client;
+	const struct disk *disk;
 	const char *note;
 	bool forget;
 	struct arena *arena;
@@ -43,23 +43,22 @@ struct keeping {
 
 static const char *image_path(const struct keeping *k)
 {
-	return arena_printf(k->arena, "%s/%s", k->fleet->store,
-			    k->client->disks->image);
+	return arena_printf(k->arena, "%s/%s", k->fleet->store, k->disk->image);
 }
 
 /* Is the client's image a child without data of the kept one? */
 static bool is_kept_already(const struct keeping *k)
 {
-	const char *kept = kept_image_find(k->arena, k->fleet, k->client);
+	const char *kept = kept_image_find(k->arena, k->fleet, k->disk);
 
-	return kept && image_shows(k->fleet, k->client->disks->image, kept);
+	return kept && image_shows(k->fleet, k->disk->image, kept);
 }
 
 static unsigned newest_number(const struct keeping *k)
 {
 	struct kept_images all;
 
-	kept_images_read(k->arena, k->fleet, k->client, &all);
+	kept_images_read(k->arena, k->fleet, k->disk, &all);
 	return all.n ? all.v[0].number : 0;
 }
 
@@ -87,7 +86,7 @@ static int forget_earlier(const struct keeping *k)
 	struct kept_images all;
 	int r = 0;
 
-	kept_images_read(k->arena, k->fleet, k->client, &all);
+	kept_images_read(k->arena, k->fleet, k->disk, &all);
 	for (size_t i = k->forget ? 0 : 1; r == 0 && i < all.n; i++)
 		r = kept_image_forget(k->fleet, all.v[i].path);
 	return r;
@@ -106,7 +105,7 @@ static bool is_logged_in(const struct keeping *k)
 		if (tgtd_open(k->fleet->shards[i].control_port, &tgtd) < 0)
 			continue;
 		if (tgtd_state_read(&tgtd, &state) == 0) {
-			t = tgtd_state_target(&state, k->client->iqn);
+			t = tgtd_state_target(&state, k->disk->client->iqn);
 			found = found || (t && t->n_connections);
 		}
 		tgtd_state_fini(&state);
@@ -117,26 +116,27 @@ static bool is_logged_in(const struct keeping *k)
 /* What a reset will do, where that is not what the administrator expects. */
 static void warn(const struct keeping *k)
 {
-	const struct client *client = k->client;
-	const char *kept = kept_image_find(k->arena, k->fleet, client);
+	const struct disk *disk = k->disk;
+	const char *kept = kept_image_find(k->arena, k->fleet, disk);
 
-	if (kept && strcmp(kept_image_base(k->arena, k->fleet, client->disks),
-			   kept) != 0)
+	if (kept &&
+	    strcmp(kept_image_base(k->arena, k->fleet, disk), kept) != 0)
 		print_line(
 			stderr,
 			"tgt-glue: %s: keep: warning: its disk is no child of %s: a reset takes that instead of the kept state",
-			client->name, client->disks->master);
+			disk_words(k->arena, disk), disk->master);
 	if (is_logged_in(k))
 		print_line(
 			stderr,
 			"tgt-glue: %s: keep: warning: it is logged in, so its kept disk is as after a power failure; shut it down and type `tgt-glue keep %s' for a clean one",
-			client->name, client->name);
+			disk_words(k->arena, disk),
+			disk_reset_words(k->arena, disk));
 }
 
 /* 1 and 2 */
 static int keep(const struct keeping *k)
 {
-	int r = client_image_check_no_link(k->fleet, k->client->disks->image);
+	int r = client_image_check_no_link(k->fleet, k->disk->image);
 
 	if (r == 0 && !k->forget)
 		r = take(k);
@@ -145,8 +145,8 @@ static int keep(const struct keeping *k)
 	if (r < 0)
 		return r;
 	print_line(stdout, "%s: image: a reset goes back to %s",
-		   k->client->name,
-		   kept_image_base(k->arena, k->fleet, k->client->disks));
+		   disk_words(k->arena, k->disk),
+		   kept_image_base(k->arena, k->fleet, k->disk));
 	if (!k->forget)
 		warn(k);
 	return 0;
@@ -163,7 +163,10 @@ static void remove_one(const struct keeping *k, const char *name,
 	const char *why = NULL;
 
 	if (!snapshot)
-		why = "the present image has another master";
+		why = arena_printf(
+			k->arena,
+			"the present image does not descend from it; where it is not wanted, type `tgt-glue disks --remove %s %s'",
+			disk_reset_words(k->arena, k->disk), name);
 	else if (snapshot->children > 1)
 		why = arena_printf(k->arena, "%u images need it",
 				   snapshot->children);
@@ -172,21 +175,21 @@ static void remove_one(const struct keeping *k, const char *name,
 	if (why)
 		print_line(stderr,
 			   "tgt-glue: %s: keep: %s stays as a snapshot: %s",
-			   k->client->name, name, why);
+			   disk_words(k->arena, k->disk), name, why);
 }
 
 /* 3.  What stays takes space, and does no harm. */
 static void remove_forgotten(const struct keeping *k)
 {
-	const char *kept = kept_image_find(k->arena, k->fleet, k->client);
+	const char *kept = kept_image_find(k->arena, k->fleet, k->disk);
 	struct snapshots snapshots = { 0 };
 	struct kept_images all;
 
-	kept_images_read(k->arena, k->fleet, k->client, &all);
+	kept_images_read(k->arena, k->fleet, k->disk, &all);
 	for (size_t i = kept ? 1 : 0; i < all.n; i++) {
 		const char *name = all.v[i].name;
 
-		if (snapshots_list(&k->fleet->rootdir, k->client->disks->image,
+		if (snapshots_list(&k->fleet->rootdir, k->disk->image,
 				   &snapshots) == 0)
 			remove_one(k, name, snapshots_find(&snapshots, name));
 		snapshots_fini(&snapshots);
@@ -208,22 +211,25 @@ int command_keep(const struct command_line *line)
 	if (code != CLI_DONE)
 		return code;
 	lock = command_load_locked(line, &fleet);
-	if (lock < 0 || !select_exist(line, &fleet, &names))
+	if (lock < 0 || !select_exist(line, &fleet, &names) ||
+	    !select_have_disk(line, &fleet, "keep", SELECT_WITH_MASTER, &names))
 		return CLI_FAILED;
 	if (line->note && snapshot_check_note(line->note) < 0)
 		return command_failed();
 	for (size_t i = 0; i < names.n; i++) {
-		k.client = fleet_client(&fleet, names.v[i]);
+		k.disk = client_disk(fleet_client(&fleet, names.v[i]),
+				     line->disk);
 		if (keep(&k) == 0)
 			continue;
-		print_line(stderr, "tgt-glue: %s: keep: %s", k.client->name,
-			   error_text());
+		print_line(stderr, "tgt-glue: %s: keep: %s",
+			   disk_words(&arena, k.disk), error_text());
 		code = CLI_FAILED;
 	}
 	fflush(stdout);
 	close(steal_fd(&lock));
 	for (size_t i = 0; i < names.n; i++) {
-		k.client = fleet_client(&fleet, names.v[i]);
+		k.disk = client_disk(fleet_client(&fleet, names.v[i]),
+				     line->disk);
 		remove_forgotten(&k);
 	}
 	return code;

@@ -100,9 +100,8 @@ static const struct cli_command watch_command = {
 };
 
 static const struct cli_option reset_options[] = {
-	CLI_VALUE(disk, "disk", "NAME", "<disk>",
-		  "this data disk, which has a master, instead of the system "
-		  "disk"),
+	SELECT_DISK_OPTION("this data disk, which has a master, instead of the "
+			   "system disk"),
 	SELECT_OPTIONS,
 	CLI_END,
 };
@@ -168,19 +167,31 @@ static const struct cli_command retire_command = {
 };
 
 static const struct cli_option disks_options[] = {
+	SELECT_DISK_OPTION("only this data disk, instead of all disks; with "
+			   "--remove, instead of the system disk"),
 	CLI_FLAG(json, "json", "print a JSON array"),
+	CLI_FLAG(remove, "remove", "remove these earlier states of a disk"),
+	CLI_FLAG(copy, "copy",
+		 "with --remove: copy what only a snapshot holds to each of "
+		 "several children"),
 	CLI_END,
 };
 
 static const struct cli_command disks_command = {
 	.name = "disks",
-	.summary = "list the states of a client's disk that can be had",
+	.summary = "list the states of a client's disks that can be had",
 	.options = disks_options,
 	.operands = { "CLIENT", 1, 1, "<client>" },
+	.variant_option = "remove",
+	.variant = { "CLIENT WHICH...", 2, INT_MAX, "<client>" },
 	.run = command_disks,
 };
 
+#define STATE_DISK_OPTION \
+	SELECT_DISK_OPTION("this data disk, instead of the system disk")
+
 static const struct cli_option snapshot_options[] = {
+	STATE_DISK_OPTION,
 	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `disks' shows"),
 	SELECT_OPTIONS,
 	CLI_END,
@@ -195,7 +206,8 @@ static const struct cli_command snapshot_command = {
 	.run = command_snapshot,
 };
 
-static const struct cli_option revert_options[] = { SELECT_OPTIONS, CLI_END };
+static const struct cli_option revert_options[] = { STATE_DISK_OPTION,
+						    SELECT_OPTIONS, CLI_END };
 
 static const struct cli_command revert_command = {
 	.name = "revert",
@@ -207,6 +219,7 @@ static const struct cli_command revert_command = {
 };
 
 static const struct cli_option restore_options[] = {
+	STATE_DISK_OPTION,
 	CLI_VALUE(from, "from", "DIR", "<directory>",
 		  "bring back the disks of a backup, and what they need; all "
 		  "that DIR has if no client is given"),
@@ -224,6 +237,8 @@ static const struct cli_command restore_command = {
 };
 
 static const struct cli_option keep_options[] = {
+	SELECT_DISK_OPTION("this data disk, which has a master, instead of the "
+			   "system disk"),
 	CLI_VALUE(note, "note", "TEXT", NULL, "a line that `disks' shows"),
 	CLI_FLAG(forget, "forget", "let resets go back to the master again"),
 	SELECT_OPTIONS,

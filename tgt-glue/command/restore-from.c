@@ -35,7 +35,7 @@ static int restore_client(const struct command_line *line,
 		(void)fflush(stdout);
 		reconcile.clients.which = which;
 		strings_add(&reconcile.arena, &reconcile.options.reset, name);
-		return command_bring_back(line, &reconcile);
+		return command_bring_back(line, "restore", &reconcile);
 	}
 	if (r == 0) {
 		print_line(stdout, "%s: %s", name, text);

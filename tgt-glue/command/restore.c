@@ -8,13 +8,15 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/printable.h"
 #include "tgt-glue/command/select.h"
 #include "tgt-glue/reconcile/reconcile.h"
 #include "tgt-glue/reconcile/saved-states.h"
 
-int command_bring_back(const struct command_line *line,
+int command_bring_back(const struct command_line *line, const char *verb,
 		       struct reconcile *reconcile)
 {
+	const struct strings *names = &reconcile->options.reset;
 	_cleanup_close_ int lock = -1;
 	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 	_cleanup_(messages_fini) struct messages messages = { 0 };
@@ -24,21 +26,33 @@ int command_bring_back(const struct command_line *line,
 	reconcile->messages = &messages;
 	reconcile->options.only = true;
 	lock = command_load_locked(line, &fleet);
-	if (lock >= 0 && select_exist(line, &fleet, &reconcile->options.reset))
+	reconcile->options.reset_disk = line->disk;
+	if (lock >= 0 && select_exist(line, &fleet, names) &&
+	    select_have_disk(line, &fleet, verb, SELECT_WITH_IMAGE, names))
 		code = command_exit_code(reconcile, reconcile_run(reconcile));
 	reconcile_fini(reconcile);
 	return code;
+}
+
+static int fail_both(void)
+{
+	print_line(
+		stderr,
+		"tgt-glue: restore: expected --disk or --from, found both: a backup brings back all disks of a client; see `tgt-glue restore --help'");
+	return CLI_USAGE;
 }
 
 int command_restore(const struct command_line *line)
 {
 	struct reconcile reconcile = { .clients.which = line->clients[1] };
 
+	if (line->from && line->disk)
+		return fail_both();
 	if (line->from)
 		return command_restore_from(line);
 	strings_add(&reconcile.arena, &reconcile.options.reset,
 		    line->clients[0]);
-	return command_bring_back(line, &reconcile);
+	return command_bring_back(line, "restore", &reconcile);
 }
 
 int command_revert(const struct command_line *line)
@@ -53,7 +67,7 @@ int command_revert(const struct command_line *line)
 	code = select_ask(&others, "revert", &reconcile.arena,
 			  &reconcile.options.reset);
 	if (code == CLI_DONE)
-		return command_bring_back(line, &reconcile);
+		return command_bring_back(line, "revert", &reconcile);
 	reconcile_fini(&reconcile);
 	return code;
 }

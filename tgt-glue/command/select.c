@@ -177,3 +177,48 @@ bool select_exist(const struct command_line *line, const struct fleet *fleet,
 			return false;
 	return true;
 }
+
+/* Reports why the command does not take the disk; null: there is none. */
+static void report_disk(const struct command_line *line, const char *verb,
+			enum select_disk kind, const char *client,
+			const struct disk *disk)
+{
+	if (!disk)
+		print_line(
+			stderr,
+			"tgt-glue: %s: expected a data disk of the client, found '%s', which client %s does not have; `disks' in fleet.conf names them",
+			verb, line->disk, client);
+	else if (kind == SELECT_WITH_IMAGE || !disk->child)
+		print_line(
+			stderr,
+			"tgt-glue: %s: expected a disk with an image of the client's own, found disk %s of client %s, whose file all clients share",
+			verb, line->disk, client);
+	else
+		print_line(
+			stderr,
+			"tgt-glue: %s: expected a disk with a master, found disk %s of client %s, which has none: its content is kept whatever is reset; %s",
+			verb, line->disk, client,
+			strcmp(verb, "keep") != 0
+				? "to begin anew, log the client out and move its image away"
+				: "`tgt-glue snapshot' keeps its present state under a name");
+}
+
+bool select_have_disk(const struct command_line *line,
+		      const struct fleet *fleet, const char *verb,
+		      enum select_disk kind, const struct strings *clients)
+{
+	bool good = true;
+
+	for (size_t i = 0; line->disk && i < clients->n; i++) {
+		const struct disk *disk = client_disk(
+			fleet_client(fleet, clients->v[i]), line->disk);
+
+		if (disk &&
+		    (disk->kind == DISK_CHILD ||
+		     (disk->kind == DISK_OWN && kind == SELECT_WITH_IMAGE)))
+			continue;
+		good = false;
+		report_disk(line, verb, kind, clients->v[i], disk);
+	}
+	return good;
+}

@@ -64,6 +64,18 @@ int select_ask(const struct command_line *line, const char *verb,
 bool select_exist(const struct command_line *line, const struct fleet *fleet,
 		  const struct strings *clients);
 
+/* The option --disk, and which disks a command takes. */
+#define SELECT_DISK_OPTION(what) CLI_VALUE(disk, "disk", "NAME", "<disk>", what)
+enum select_disk {
+	SELECT_WITH_IMAGE,  /* with an image of the client's own */
+	SELECT_WITH_MASTER, /* a child of a master, which a reset replaces */
+};
+/* True if each of the clients has the data disk of --disk, of that kind, or the
+ * option is not given; else names those that have not. */
+bool select_have_disk(const struct command_line *line,
+		      const struct fleet *fleet, const char *verb,
+		      enum select_disk kind, const struct strings *clients);
+
 /* Completion: the names of clients, and @GROUP. */
 void select_offer(const struct fleet *fleet, const char *word);
 

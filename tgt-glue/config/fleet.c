@@ -94,6 +94,21 @@ const char *disk_owner_words(struct arena *arena, const struct disk *disk)
 			  : disk->client->name;
 }
 
+const char *disk_directory(struct arena *arena, const struct disk *disk)
+{
+	return arena_printf(arena, "%.*s",
+			    (int)(strrchr(disk->child, '/') - disk->child),
+			    disk->child);
+}
+
+int disk_directory_open(const struct fleet *fleet, const struct disk *disk)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+
+	return root_dir_openat(&fleet->rootdir, disk_directory(&arena, disk),
+			       O_RDONLY | O_DIRECTORY);
+}
+
 struct disk *client_disk(const struct client *client, const char *name)
 {
 	for (size_t i = 0; i < client->n_disks; i++)

@@ -173,6 +173,10 @@ const struct disk *client_lun(const struct client *client, unsigned lun);
 struct disk *client_disk(const struct client *client, const char *name);
 /* True if a disk of the client has `reset = boot'. */
 bool client_resets_at_boot(const struct client *client);
+/* The directory of the disk's own image, a path in the store, in arena. */
+const char *disk_directory(struct arena *arena, const struct disk *disk);
+/* The same, open: a descriptor, or -errno without a message. */
+int disk_directory_open(const struct fleet *fleet, const struct disk *disk);
 /* For messages, in arena: "disk", or "disk NAME"; "CLIENT", or "CLIENT: disk
  * NAME"; and the arguments of `tgt-glue reset' for the disk. */
 const char *disk_title(struct arena *arena, const struct disk *disk);

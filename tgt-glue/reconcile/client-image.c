@@ -321,11 +321,9 @@ int client_image_replace(struct clients *clients, const struct disk *disk)
 {
 	struct arena *arena = clients->arena;
 	const char *name = strrchr(disk->child, '/') + 1;
-	const char *directory = arena_printf(
-		arena, "%.*s", (int)(name - 1 - disk->child), disk->child);
+	const char *directory = disk_directory(arena, disk);
 	const char *next = arena_printf(arena, ".%s.next.new", name);
-	_cleanup_close_ int dir = root_dir_openat(
-		&clients->fleet->rootdir, directory, O_RDONLY | O_DIRECTORY);
+	_cleanup_close_ int dir = disk_directory_open(clients->fleet, disk);
 	int r = dir < 0 ? fail_errno(dir, "%s", directory) : 0;
 
 	/* Of an attempt that was interrupted. */

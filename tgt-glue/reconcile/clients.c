@@ -40,14 +40,13 @@ bool clients_get_other_disks(const struct clients *clients)
 const char *clients_replace_command(const struct clients *clients,
 				    const struct disk *disk)
 {
-	const char *name = disk->client->name;
-
 	if (clients->which)
 		return arena_printf(clients->arena, "tgt-glue restore %s %s",
-				    name, shell_word(clients->which));
+				    disk_reset_words(clients->arena, disk),
+				    shell_word(clients->which));
 	if (clients->from)
 		return arena_printf(clients->arena, "tgt-glue rename %s %s",
-				    clients->from, name);
+				    clients->from, disk->client->name);
 	return arena_printf(clients->arena, "tgt-glue reset %s",
 			    disk_reset_words(clients->arena, disk));
 }

@@ -44,6 +44,8 @@ struct disk_state {
 	bool blocked; /* see struct client_state */
 	/* Of a data disk: it is in no targets-file, because it is blocked. */
 	bool unlisted;
+	/* The earlier state that it is to get; null: not found yet, or none. */
+	const struct saved_state *earlier;
 };
 
 struct client_state {
@@ -54,9 +56,6 @@ struct client_state {
 	 * writing (exports_block).  Null: a target may. */
 	const char *blocked;
 	bool unlisted; /* it is in no targets-file, because it is blocked */
-	/* The earlier state of its disk that it is to get; null: not found
-	 * yet, or none. */
-	const struct saved_state *earlier;
 };
 
 struct clients {
@@ -64,8 +63,8 @@ struct clients {
 	struct arena *arena;  /* of the pass: reasons, paths, texts */
 	struct store *images; /* the store's catalog (children_find), or null */
 	struct open_views *open_views; /* image_resets_begin, or null */
-	/* The earlier state of their disk that clients to be reset get
-	 * (saved-states.h); null: a fresh disk. */
+	/* The earlier state (saved-states.h) that disks to be reset get; null:
+	 * they get a fresh image. */
 	const char *which;
 	/* The earlier name of the one client to be reset, which gets the images
 	 * of that name (client-rename.h); null: none. */

@@ -94,12 +94,6 @@ static const char *base_of(const char *path)
 	return strrchr(path, '/') + 1;
 }
 
-static int open_directory(const struct reset *reset)
-{
-	return root_dir_openat(&reset->fleet->rootdir, reset->directory,
-			       O_RDONLY | O_DIRECTORY);
-}
-
 /* An image with children must keep its name: they refer to it. */
 int image_reset_check_childless(struct clients *clients,
 				const struct disk *disk, const char *image,
@@ -344,8 +338,8 @@ static int read_limit(const struct reset *reset, int64_t *ret)
 		return 0;
 	r = old_images_newest(reset->dir, &newest);
 	if (r < 0)
-		return fail_errno(r, "%s/" CLIENTS_DIRECTORY,
-				  reset->fleet->store);
+		return fail_errno(r, "%s/%s", reset->fleet->store,
+				  reset->directory);
 	if (newest > INT64_MIN)
 		*ret = newest - reset->disk->keep_age * 1000000;
 	return 0;
@@ -464,10 +458,8 @@ int image_reset_run(struct clients *clients, const struct disk *disk,
 	struct stat st;
 	int r = fleet_stat(fleet, disk->image, &st);
 
-	reset.directory = arena_printf(
-		clients->arena, "%.*s",
-		(int)(strrchr(disk->child, '/') - disk->child), disk->child);
-	reset.dir = dir = open_directory(&reset);
+	reset.directory = disk_directory(clients->arena, disk);
+	reset.dir = dir = disk_directory_open(fleet, disk);
 	if (client_image_check_no_link(fleet, disk->image) < 0)
 		return -EPERM;
 	if (r < 0)
@@ -481,7 +473,7 @@ int image_reset_run(struct clients *clients, const struct disk *disk,
 		clients->arena, "%s/%s.raw", fleet->mount, disk->child);
 	/* The first image makes the directory. */
 	if (dir < 0)
-		reset.dir = dir = open_directory(&reset);
+		reset.dir = dir = disk_directory_open(fleet, disk);
 	if (!reset.followed)
 		remove_oldest(&reset);
 	if (reset.old)

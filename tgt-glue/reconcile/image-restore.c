@@ -41,6 +41,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "format/registry.h"
 #include "io/file-id.h"
 #include "io/rootdir.h"
 #include "store/image-names.h"
@@ -51,7 +52,6 @@
 #include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/image-reset.h"
 #include "tgt-glue/reconcile/old-images.h"
-#include "tgt-glue/reconcile/spare.h"
 
 /* The stamp that the image had when it was an old one. */
 #define RESTORED "user.tgt-glue.restored"
@@ -90,23 +90,21 @@ static bool is_restored(const struct fleet *fleet, const struct disk *disk,
 static int find_state(struct clients *clients, const struct disk *disk,
 		      const struct saved_state **ret)
 {
-	struct client_state *of_client = clients_state(clients, disk->client);
+	struct disk_state *of_disk = clients_disk(clients, disk);
 	struct saved_states states;
 	int r;
 
-	if (!of_client->earlier)
-		of_client->earlier =
-			saved_states_snapshot(clients->arena, clients->fleet,
-					      disk->client, clients->which);
-	*ret = of_client->earlier;
+	if (!of_disk->earlier)
+		of_disk->earlier = saved_states_snapshot(
+			clients->arena, clients->fleet, disk, clients->which);
+	*ret = of_disk->earlier;
 	if (*ret)
 		return 0;
-	r = saved_states_read(clients->arena, clients->fleet, disk->client,
-			      &states);
+	r = saved_states_read(clients->arena, clients->fleet, disk, &states);
 	if (r < 0)
 		return r;
 	*ret = saved_states_find(&states, disk->client, clients->which);
-	of_client->earlier = *ret;
+	of_disk->earlier = *ret;
 	if (*ret || is_restored(clients->fleet, disk, clients->which))
 		return 0;
 	return error_last()->code;
@@ -125,8 +123,8 @@ static int check_old(struct clients *clients, const struct disk *disk,
 	    name[strlen(ending)] != '.')
 		return fail(
 			-EINVAL,
-			"%s: expected the format of %s, found another; write its master under [client %s] in fleet.conf first",
-			state->file, disk->child, disk->client->name);
+			"%s: expected the format of %s, found another; write the master that it had into fleet.conf first",
+			state->file, disk->child);
 	if (fleet_stat(clients->fleet, state->file, &st) < 0)
 		return 0;
 	return image_reset_check_childless(clients, disk, state->file, &st);
@@ -163,11 +161,25 @@ int image_replace_check(struct clients *clients, const struct disk *disk,
 	return r;
 }
 
+/* The path in the store of a file beside the image. */
+static const char *beside(const struct restore *restore, const char *file)
+{
+	struct arena *arena = restore->clients->arena;
+
+	return arena_printf(arena, "%s/%s",
+			    disk_directory(arena, restore->disk), file);
+}
+
+static int fail_directory(const struct restore *restore, int r)
+{
+	return fail_errno(
+		r, "%s/%s", restore->fleet->store,
+		disk_directory(restore->clients->arena, restore->disk));
+}
+
 static int sync_dir(int dir, const struct restore *restore)
 {
-	return fsync(dir) < 0 ? fail_errno(-errno, "%s/" CLIENTS_DIRECTORY,
-					   restore->fleet->store)
-			      : 0;
+	return fsync(dir) < 0 ? fail_directory(restore, -errno) : 0;
 }
 
 /* The old image that is the file of the client's image: an interrupted restore
@@ -203,8 +215,7 @@ static int put_aside(struct restore *restore, int dir)
 		return errno == ENOENT ? 0 : fail_errno(-errno, "%s", name);
 	r = old_images_read(arena, dir, disk->client->name, &old);
 	if (r < 0)
-		return fail_errno(r, "%s/" CLIENTS_DIRECTORY,
-				  restore->fleet->store);
+		return fail_directory(restore, r);
 	aside = second_name(&old, dir, name);
 	if (!aside) {
 		stamp_write(old_images_next_stamp(&old, stamp_now()), text);
@@ -216,17 +227,20 @@ static int put_aside(struct restore *restore, int dir)
 	if (r < 0)
 		return fail_errno(-errno, "%s/%s: putting it aside",
 				  restore->fleet->store, disk->image);
-	restore->aside = arena_printf(arena, CLIENTS_DIRECTORY "/%s", aside);
+	restore->aside = beside(restore, aside);
 	return sync_dir(dir, restore);
 }
 
 /* 4.  Without the mark, another run after 5 says that there is no such old
  * image. */
-static void mark(int dir, const char *old, const char *stamp)
+static void mark(const struct restore *restore, int dir, const char *old)
 {
 	_cleanup_close_ int fd = openat(dir, old, O_RDONLY | O_CLOEXEC);
+	const char *stamp = restore->state->which;
 
-	if (fd >= 0 && fsetxattr(fd, RESTORED, stamp, strlen(stamp), 0) == 0)
+	if (fd < 0)
+		return;
+	if (fsetxattr(fd, RESTORED, stamp, strlen(stamp), 0) == 0)
 		(void)fsync(fd);
 }
 
@@ -235,7 +249,7 @@ static int take_name(const struct restore *restore, int dir)
 {
 	const char *old = name_last(restore->state->file);
 
-	mark(dir, old, restore->state->which);
+	mark(restore, dir, old);
 	if (renameat(dir, old, dir, name_last(restore->disk->child)) < 0)
 		return fail_errno(-errno, "%s/%s: renaming it",
 				  restore->fleet->store, restore->state->file);
@@ -246,12 +260,12 @@ static int take_name(const struct restore *restore, int dir)
 static int bring_back_old(struct restore *restore)
 {
 	const struct fleet *fleet = restore->fleet;
-	_cleanup_close_ int dir = spare_directory(fleet);
+	_cleanup_close_ int dir = disk_directory_open(fleet, restore->disk);
 	struct stat now, old;
 	int r = dir;
 
 	if (r < 0)
-		return fail_errno(r, "%s/" CLIENTS_DIRECTORY, fleet->store);
+		return fail_directory(restore, r);
 	r = fleet_stat(fleet, restore->disk->image, &now);
 	if (r == 0)
 		r = image_reset_wait(fleet, restore->disk->image);
@@ -275,7 +289,8 @@ static int bring_back_old(struct restore *restore)
 /* The newest old image, after a revert. */
 static const char *newest_aside(const struct restore *restore)
 {
-	_cleanup_close_ int dir = spare_directory(restore->fleet);
+	_cleanup_close_ int dir =
+		disk_directory_open(restore->fleet, restore->disk);
 	struct arena *arena = restore->clients->arena;
 	struct old_images old;
 
@@ -284,19 +299,45 @@ static const char *newest_aside(const struct restore *restore)
 		    0 ||
 	    !old.n)
 		return NULL;
-	return arena_printf(arena, CLIENTS_DIRECTORY "/%s", old.v[0].name);
+	return beside(restore, old.v[0].name);
+}
+
+/* The size of the image's disk; 0: unknown. */
+static uint64_t size_of(const struct fleet *fleet, const char *path)
+{
+	struct image *image;
+	uint64_t size;
+
+	if (image_open_unlocked(fleet, path, &image, NULL) < 0)
+		return 0;
+	size = image->size;
+	image_close(image);
+	return size;
+}
+
+/* A mount that may have the image open does it, unless the disk gets another
+ * size, as that of another version of the master: an open view keeps its. */
+static int revert(const struct restore *restore)
+{
+	const struct fleet *fleet = restore->fleet;
+	const char *image = arena_printf(restore->clients->arena, "%s/%s",
+					 fleet->store, restore->disk->image);
+	const char *argv[10] = { "vhdfs-img", "revert", "--unrelated",
+				 "--store", fleet->store };
+	size_t n = 5;
+
+	if (size_of(fleet, restore->disk->image) ==
+	    size_of(fleet, restore->state->file))
+		argv[n++] = "--in-use";
+	argv[n++] = "--";
+	argv[n++] = image;
+	argv[n++] = restore->state->snapshot;
+	return vhdfs_img_run(argv);
 }
 
 static int bring_back_snapshot(struct restore *restore)
 {
 	const struct fleet *fleet = restore->fleet;
-	const char *image = arena_printf(restore->clients->arena, "%s/%s",
-					 fleet->store, restore->disk->image);
-	const char *argv[] = { "vhdfs-img",  "revert",
-			       "--in-use",   "--store",
-			       fleet->store, "--",
-			       image,        restore->state->snapshot,
-			       NULL };
 	int r;
 
 	if (image_shows(fleet, restore->disk->image, restore->state->file)) {
@@ -305,7 +346,7 @@ static int bring_back_snapshot(struct restore *restore)
 	}
 	r = image_reset_wait(fleet, restore->disk->image);
 	if (r == 0)
-		r = vhdfs_img_run(argv);
+		r = revert(restore);
 	if (r == 0)
 		restore->aside = newest_aside(restore);
 	return r;
@@ -315,27 +356,27 @@ static void report(const struct restore *restore, struct messages *messages)
 {
 	const struct disk *disk = restore->disk;
 	const struct disk_state *state = clients_disk(restore->clients, disk);
+	const char *words = disk_words(restore->clients->arena, disk);
 	const char *which = restore->clients->which;
 
 	if (!restore->state)
-		print_line(stdout, "%s: image: %s is %s already",
-			   disk->client->name, disk->child, which);
+		print_line(stdout, "%s: image: %s is %s already", words,
+			   disk->child, which);
 	else if (restore->aside)
 		print_line(stdout,
 			   "%s: image: %s is %s again; the one before is %s",
-			   disk->client->name, disk->child, which,
-			   restore->aside);
+			   words, disk->child, which, restore->aside);
 	else
-		print_line(stdout, "%s: image: %s is %s again",
-			   disk->client->name, disk->child, which);
+		print_line(stdout, "%s: image: %s is %s again", words,
+			   disk->child, which);
 	if (state->image == CHILD_OTHER)
-		messages_print(messages, "%s: image: warning: %s",
-			       disk->client->name, state->image_why);
+		messages_print(messages, "%s: image: warning: %s", words,
+			       state->image_why);
 	if (disk->reset_boot)
 		messages_print(
 			messages,
 			"%s: image: warning: %s (reset = boot); `tgt-glue disks %s' finds this state again",
-			disk->client->name,
+			words,
 			state->behind
 				? "the next pass of apply or watch gives it a fresh disk, for this one is on another version of its master"
 				: "it gets a fresh disk after its next session",
@@ -347,18 +388,22 @@ static int bring_back(struct clients *clients, const struct disk *disk,
 {
 	struct restore restore = { clients, clients->fleet, disk, NULL, NULL };
 	int r = find_state(clients, disk, &restore.state);
+	const bool snapshot =
+		r == 0 && restore.state && restore.state->kind != STATE_OLD;
+	const bool old = restore.state && !snapshot;
 
-	if (r == 0 && restore.state)
-		r = restore.state->kind == STATE_OLD
-			    ? bring_back_old(&restore)
-			    : bring_back_snapshot(&restore);
+	if (snapshot)
+		r = bring_back_snapshot(&restore);
+	else if (r == 0 && restore.state)
+		r = bring_back_old(&restore);
 	if (r < 0)
 		return r;
 	clients_disk(clients, disk)->view =
 		arena_printf(clients->arena, "%s/%s.raw", clients->fleet->mount,
-			     restore.state && restore.state->kind == STATE_OLD
-				     ? disk->child
-				     : disk->image);
+			     old ? disk->child : disk->image);
+	/* Another image may have another sector size than the one that tgtd
+	 * has. */
+	clients_disk(clients, disk)->exported_sector_size = 0;
 	client_image_inspect(clients, disk);
 	report(&restore, messages);
 	return 0;

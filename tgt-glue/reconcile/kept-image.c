@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Kept image of a client: find, forget. */
+/* Kept image of a disk: find, forget. */
 #include "config.h"
 
 #include "tgt-glue/reconcile/kept-image.h"
@@ -20,7 +20,6 @@
 #include "store/image-names.h"
 #include "store/snapshot.h"
 #include "tgt-glue/reconcile/image-parent.h"
-#include "tgt-glue/reconcile/spare.h"
 
 #define FORGOTTEN "user.tgt-glue.forgotten"
 #define PREFIX "kept-"
@@ -99,11 +98,12 @@ static int newest_first(const void *pa, const void *pb)
 }
 
 void kept_images_read(struct arena *arena, const struct fleet *fleet,
-		      const struct client *client, struct kept_images *ret)
+		      const struct disk *disk, struct kept_images *ret)
 {
+	const char *directory = disk_directory(arena, disk);
 	_cleanup_closedir_ DIR *dir =
-		root_dir_opendir(&fleet->rootdir, CLIENTS_DIRECTORY);
-	const char *image = name_last(client->disks->child);
+		root_dir_opendir(&fleet->rootdir, directory);
+	const char *image = name_last(disk->child);
 
 	*ret = (struct kept_images){ 0 };
 	for (struct dirent *e; dir && (e = readdir(dir));) {
@@ -112,8 +112,7 @@ void kept_images_read(struct arena *arena, const struct fleet *fleet,
 
 		if (!kept.number)
 			continue;
-		kept.path =
-			arena_printf(arena, CLIENTS_DIRECTORY "/%s", e->d_name);
+		kept.path = arena_printf(arena, "%s/%s", directory, e->d_name);
 		kept.name = kept_image_name(arena, kept.number);
 		if (!is_snapshot(fleet, image, kept.path))
 			continue;
@@ -125,11 +124,11 @@ void kept_images_read(struct arena *arena, const struct fleet *fleet,
 }
 
 const char *kept_image_find(struct arena *arena, const struct fleet *fleet,
-			    const struct client *client)
+			    const struct disk *disk)
 {
 	struct kept_images all;
 
-	kept_images_read(arena, fleet, client, &all);
+	kept_images_read(arena, fleet, disk, &all);
 	return all.n && !is_forgotten(fleet, all.v[0].path) ? all.v[0].path
 							    : NULL;
 }
@@ -156,8 +155,7 @@ static bool descends_from(const struct fleet *fleet, const char *path,
 const char *kept_image_base(struct arena *arena, const struct fleet *fleet,
 			    const struct disk *disk)
 {
-	const char *kept =
-		disk->name ? NULL : kept_image_find(arena, fleet, disk->client);
+	const char *kept = kept_image_find(arena, fleet, disk);
 	struct stat master;
 
 	if (kept && fleet_stat(fleet, disk->master, &master) == 0 &&

@@ -20,12 +20,12 @@
 #include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/old-images.h"
-#include "tgt-glue/reconcile/spare.h"
 
 struct reading {
 	struct arena *arena;
 	const struct fleet *fleet;
-	const struct client *client;
+	const struct disk *disk;
+	const char *directory; /* of its image, in the store */
 	struct saved_states *states;
 };
 
@@ -43,14 +43,15 @@ static const char *date_text(struct arena *arena, time_t seconds)
 static void find_master(const struct reading *reading,
 			struct saved_state *state)
 {
-	static const char clients[] = CLIENTS_DIRECTORY "/";
+	const size_t n = strlen(reading->directory);
 	char at[PATH_MAX], next[PATH_MAX];
 	int r = 0;
 
 	snprintf(at, sizeof at, "%s", state->file);
 	for (int i = 0; r == 0 && i <= CHAIN_DEPTH_MAX; i++) {
 		r = image_parent_path(reading->fleet, at, next, sizeof next);
-		if (r == 0 && strncmp(next, clients, sizeof clients - 1) != 0) {
+		if (r == 0 && (strncmp(next, reading->directory, n) != 0 ||
+			       next[n] != '/')) {
 			state->master = arena_strdup(reading->arena, next);
 			return;
 		}
@@ -85,11 +86,12 @@ static struct saved_state *add(const struct reading *reading,
 }
 
 static void add_snapshot(const struct reading *reading,
-			 const struct snapshot *snapshot, const char *kept)
+			 const struct snapshot *snapshot, const char *kept,
+			 bool unrelated)
 {
 	struct arena *arena = reading->arena;
-	const char *file =
-		arena_printf(arena, CLIENTS_DIRECTORY "/%s", snapshot->file);
+	const char *file = arena_printf(arena, "%s/%s", reading->directory,
+					snapshot->file);
 	const bool is_kept = kept && !strcmp(kept, file);
 	struct saved_state *state =
 		add(reading, is_kept ? STATE_KEPT : STATE_SNAPSHOT,
@@ -97,6 +99,7 @@ static void add_snapshot(const struct reading *reading,
 
 	state->snapshot = arena_strdup(arena, snapshot->name);
 	state->date = arena_strdup(arena, snapshot->date);
+	state->unrelated = unrelated;
 	if (snapshot->note)
 		state->note = arena_strdup(arena, snapshot->note);
 }
@@ -104,44 +107,38 @@ static void add_snapshot(const struct reading *reading,
 static int add_snapshots(const struct reading *reading)
 {
 	const struct fleet *fleet = reading->fleet;
-	const char *kept =
-		kept_image_find(reading->arena, fleet, reading->client);
+	const struct disk *disk = reading->disk;
+	const char *kept = kept_image_find(reading->arena, fleet, disk);
 	struct snapshots all = { 0 };
 	struct stat st;
-	int r = fleet_stat(fleet, reading->client->disks->image, &st);
+	int r = fleet_stat(fleet, disk->image, &st);
 
-	/* What is a snapshot of an image depends on the image. */
-	if (r == -ENOENT)
-		return 0;
-	r = snapshots_list(&fleet->rootdir, reading->client->disks->image,
-			   &all);
+	r = r == -ENOENT
+		    ? snapshots_list_missing(&fleet->rootdir, disk->image, &all)
+		    : snapshots_list(&fleet->rootdir, disk->image, &all);
 	for (size_t i = 0; r == 0 && i < all.n; i++)
-		add_snapshot(reading, &all.at[i], kept);
+		add_snapshot(reading, &all.at[i], kept, false);
+	for (size_t i = 0; r == 0 && i < all.n_unrelated; i++)
+		add_snapshot(reading, &all.unrelated[i], kept, true);
 	snapshots_fini(&all);
 	return r;
 }
 
-static int add_old_images(const struct reading *reading)
+static int add_old_images(const struct reading *reading, int dir)
 {
-	const struct fleet *fleet = reading->fleet;
-	_cleanup_close_ int dir = spare_directory(fleet);
 	struct arena *arena = reading->arena;
 	struct old_images old = { 0 };
-	int r;
+	int r = old_images_read(arena, dir, reading->disk->client->name, &old);
 
-	if (dir < 0)
-		return dir == -ENOENT ? 0
-				      : fail_errno(dir, "%s/" CLIENTS_DIRECTORY,
-						   fleet->store);
-	r = old_images_read(arena, dir, reading->client->name, &old);
 	if (r < 0)
-		return fail_errno(r, "%s/" CLIENTS_DIRECTORY, fleet->store);
+		return fail_errno(r, "%s/%s", reading->fleet->store,
+				  reading->directory);
 	for (size_t i = 0; i < old.n; i++) {
 		const char *name = old.v[i].name;
-		struct saved_state *state =
-			add(reading, STATE_OLD,
-			    name + strlen(name) - (STAMP_SIZE - 1),
-			    arena_printf(arena, CLIENTS_DIRECTORY "/%s", name));
+		struct saved_state *state = add(
+			reading, STATE_OLD,
+			name + strlen(name) - (STAMP_SIZE - 1),
+			arena_printf(arena, "%s/%s", reading->directory, name));
 
 		state->date = date_text(arena, old.v[i].stamp / 1000000);
 	}
@@ -160,36 +157,43 @@ static int newest_first(const void *pa, const void *pb)
 }
 
 int saved_states_read(struct arena *arena, const struct fleet *fleet,
-		      const struct client *client, struct saved_states *ret)
+		      const struct disk *disk, struct saved_states *ret)
 {
-	const struct reading reading = { arena, fleet, client, ret };
+	const struct reading reading = { arena, fleet, disk,
+					 disk_directory(arena, disk), ret };
+	_cleanup_close_ int dir = disk_directory_open(fleet, disk);
 	struct stat st;
 	int r;
 
 	*ret = (struct saved_states){ 0 };
-	if (fleet_stat(fleet, client->disks->image, &st) == 0)
-		add(&reading, STATE_NOW, WHICH_NOW, client->disks->image);
+	if (dir < 0)
+		return dir == -ENOENT ? 0
+				      : fail_errno(dir, "%s/%s", fleet->store,
+						   reading.directory);
+	if (fleet_stat(fleet, disk->image, &st) == 0)
+		add(&reading, STATE_NOW, WHICH_NOW, disk->image);
 	r = add_snapshots(&reading);
 	if (r == 0)
-		r = add_old_images(&reading);
+		r = add_old_images(&reading, dir);
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof *ret->v, newest_first);
 	return r;
 }
 
 /* The file of the snapshot, in arena; null: out of memory. */
-static const char *snapshot_path(struct arena *arena,
-				 const struct client *client, const char *name)
+static const char *snapshot_path(struct arena *arena, const struct disk *disk,
+				 const char *name)
 {
-	_cleanup_free_ char *file =
-		snapshot_file_name(client->disks->image, name);
+	_cleanup_free_ char *file = snapshot_file_name(disk->image, name);
 
-	return file ? arena_printf(arena, CLIENTS_DIRECTORY "/%s", file) : NULL;
+	return file ? arena_printf(arena, "%s/%s", disk_directory(arena, disk),
+				   file)
+		    : NULL;
 }
 
 const struct saved_state *saved_states_snapshot(struct arena *arena,
 						const struct fleet *fleet,
-						const struct client *client,
+						const struct disk *disk,
 						const char *which)
 {
 	struct saved_state *state = arena_alloc(arena, sizeof *state);
@@ -200,20 +204,19 @@ const struct saved_state *saved_states_snapshot(struct arena *arena,
 	state->snapshot = which;
 	if (!strcmp(which, WHICH_KEPT)) {
 		state->kind = STATE_KEPT;
-		state->file = kept_image_find(arena, fleet, client);
+		state->file = kept_image_find(arena, fleet, disk);
 		state->snapshot =
 			state->file ? kept_image_snapshot(arena, state->file)
 				    : NULL;
 	} else if (saved_states_check_name(which) == 0 ||
 		   kept_image_number(which)) {
-		state->file = snapshot_path(arena, client, which);
+		state->file = snapshot_path(arena, disk, which);
 	}
 	if (!state->file)
 		return NULL;
 	fd = root_dir_openat(&fleet->rootdir, state->file,
 			     O_RDONLY | O_NONBLOCK);
-	return fd >= 0 && snapshot_is_marked(fd, client->disks->image) ? state
-								       : NULL;
+	return fd >= 0 && snapshot_is_marked(fd, disk->image) ? state : NULL;
 }
 
 const struct saved_state *saved_states_find(const struct saved_states *states,
@@ -228,7 +231,8 @@ const struct saved_state *saved_states_find(const struct saved_states *states,
 
 		if (state->kind == STATE_NOW)
 			continue;
-		if (!strcmp(state->which, which))
+		if (!strcmp(state->which, which) ||
+		    (state->snapshot && !strcmp(state->snapshot, which)))
 			return state;
 		if (state->kind != STATE_OLD || !*which ||
 		    strncmp(state->which, which, strlen(which)) != 0)
@@ -245,6 +249,46 @@ const struct saved_state *saved_states_find(const struct saved_states *states,
 		     "expected the name of one earlier state of its disk, found '%s'%s; `tgt-glue disks %s' lists them",
 		     which, fitting ? ", which fits several" : "",
 		     client->name);
+	return NULL;
+}
+
+/* The WHICH of the file, in the directory of the disk's image, or null. */
+static const char *which_of(struct arena *arena, const struct disk *disk,
+			    const char *file)
+{
+	const char *image = name_last(disk->image);
+	const size_t len = strlen(image);
+	_cleanup_free_ char *snapshot = snapshot_name_within(image, file);
+	int64_t stamp;
+
+	if (!strcmp(file, image))
+		return WHICH_NOW;
+	if (snapshot)
+		return arena_strdup(arena, snapshot);
+	return *file == '.' && !strncmp(file + 1, image, len) &&
+			       file[1 + len] == '.' &&
+			       stamp_read(file + len + 2, &stamp)
+		       ? arena_strdup(arena, file + len + 2)
+		       : NULL;
+}
+
+const struct disk *saved_state_owner(struct arena *arena,
+				     const struct fleet *fleet,
+				     const char *path, const char **ret_which)
+{
+	const size_t n = (size_t)(name_last(path) - path);
+
+	for (size_t i = 0; i < fleet->n_disks; i++) {
+		const struct disk *disk = &fleet->disks[i];
+
+		if (!disk->child || !disk->image ||
+		    (size_t)(name_last(disk->image) - disk->image) != n ||
+		    strncmp(disk->image, path, n) != 0)
+			continue;
+		*ret_which = which_of(arena, disk, path + n);
+		if (*ret_which)
+			return disk;
+	}
 	return NULL;
 }
 

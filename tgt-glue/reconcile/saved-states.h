@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * States of a client's disk: the present one, and the earlier ones that a
- * restore can bring back.  These are the image's snapshots, which the client's
- * image may have as parents, and its old images, which were put aside.
+ * restore can bring back.  These are the image's snapshots, which it may have
+ * as parents, and its old images, which were put aside.  A snapshot may be
+ * unrelated: of an earlier image, which was a child of another version of the
+ * master, or of another master (store/snapshot.h).
  *
  * Each state has a short name, its WHICH: `now', the name of a snapshot, `kept'
  * for the state to which a reset goes back (kept-image.h), or the stamp of an
@@ -23,9 +25,10 @@ struct saved_state {
 	const char *date;     /* as 2026-01-31T23:59:59Z */
 	uint64_t size;        /* of its own file on disk, bytes */
 	const char *note;     /* null: none */
-	/* Its nearest ancestor outside of the clients' directory, a path in the
+	/* Its nearest ancestor outside of the image's directory, a path in the
 	 * store; null: none, or unknown. */
 	const char *master;
+	bool unrelated;
 	const char *why; /* why its parents cannot be found; null: they can */
 };
 
@@ -40,20 +43,20 @@ struct saved_states {
 #define WHICH_KEPT "kept"
 
 /*
- * Reads the states of the client's disk, into arena.  Locks nothing.  0, or
- * -errno with a message.
+ * Reads the states of the disk, which has an image of its own, into arena.
+ * Locks nothing.  0, or -errno with a message.
  */
 int saved_states_read(struct arena *arena, const struct fleet *fleet,
-		      const struct client *client, struct saved_states *ret);
+		      const struct disk *disk, struct saved_states *ret);
 
 /*
  * The snapshot of that name, or the kept one, without reading all states: its
- * date and master are null, and whether it is of this image, vhdfs-img sees.
- * Null, without a message: there is none.
+ * date and master are null, and unrelated is not set.  Null, without a message:
+ * there is none.
  */
 const struct saved_state *saved_states_snapshot(struct arena *arena,
 						const struct fleet *fleet,
-						const struct client *client,
+						const struct disk *disk,
 						const char *which);
 
 /*
@@ -63,6 +66,15 @@ const struct saved_state *saved_states_snapshot(struct arena *arena,
 const struct saved_state *saved_states_find(const struct saved_states *states,
 					    const struct client *client,
 					    const char *which);
+
+/*
+ * The disk of which the file at path, in the store, is the present state, a
+ * snapshot or an old image by its name; and the state's WHICH, in arena.  Null:
+ * of none.
+ */
+const struct disk *saved_state_owner(struct arena *arena,
+				     const struct fleet *fleet,
+				     const char *path, const char **ret_which);
 
 /* 0 if the state can be opened with all its parents; else -errno with a message
  * that names the file that is missing. */

@@ -1,0 +1,149 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# States of clients' disks over a change of master: those of an earlier disk are
+# listed, restored and removed.
+. "${0%/*}/../lib.sh"
+. "${0%/*}/tgt.sh"
+. "${0%/*}/versions.sh"
+. "${0%/*}/states.sh"
+
+# serve VERSIONS CLIENT... <<REST: version 1 is in production.
+serve() {
+	requires_initiator
+	requires jq
+	make_versions "$1"
+	start_tgtd
+	write_fleet "${@:2}"
+	expect 0 glue apply
+}
+
+# change_master: pc1, with the snapshot monday and a kept state on version 1, has
+# a fresh disk of version 2.
+change_master() {
+	serve 3 pc1 </dev/null
+	write_disk clients/pc1.vhdx first
+	expect 0 glue snapshot --note 'before the update' monday pc1
+	write_disk clients/pc1.vhdx joined
+	expect 0 glue keep pc1
+	write_disk clients/pc1.vhdx last
+	expect 0 glue promote masters/win11 2
+	expect 0 glue reset pc1
+	is_on pc1 2
+	old=$(old_images pc1)
+}
+
+test_states_of_an_earlier_disk_are_listed_with_their_version() {
+	change_master
+	write_disk clients/pc1.vhdx new
+	expect 0 glue snapshot tuesday pc1
+	equal "states" "$old kept monday now tuesday" "$(states pc1)"
+	equal "version" masters/win11@1.vhdx "$(state pc1 monday master)"
+	equal "version" masters/win11@1.vhdx "$(state pc1 kept master)"
+	equal "version" masters/win11@2.vhdx "$(state pc1 tuesday master)"
+	equal "related" "false false true null" \
+		"$(for which in monday kept tuesday now; do
+			state pc1 "$which" related
+		done | xargs)"
+	expect 0 glue disks pc1
+	did '^monday .* masters/win11@1.vhdx  before the update  .of an earlier disk.$'
+	did '^tuesday .* masters/win11@2.vhdx$'
+}
+
+test_states_are_listed_while_the_image_is_missing() {
+	change_master
+	end_tgtd
+	rm "$scratch/store/clients/pc1.vhdx"
+	equal "states" "$old kept monday" "$(states pc1)"
+}
+
+# A file that only has the name, and one that only has the mark.
+test_name_or_mark_alone_makes_no_state() {
+	change_master
+	vhdfs-img create --parent "$scratch/store/masters/win11@1.vhdx" \
+		"$scratch/store/clients/pc1@fake.vhdx"
+	cp --preserve=xattr "$scratch/store/clients/pc1@monday.vhdx" \
+		"$scratch/store/clients/other.vhdx"
+	printf text >"$scratch/store/clients/pc1@text.vhdx"
+	equal "states" "$old kept monday now" "$(states pc1)"
+}
+
+test_states_of_an_earlier_disk_are_restored() {
+	change_master
+	write_disk clients/pc1.vhdx new
+	expect 0 glue revert monday pc1
+	did '^pc1: image: clients/pc1.vhdx is monday again; the one before is '
+	disk_has pc1 first
+	equal "version" masters/win11@1.vhdx "$(state pc1 now master)"
+	expect 0 glue restore pc1 "$(old_images pc1 | tail -n 1)"
+	disk_has pc1 new
+	expect 0 glue restore pc1 kept
+	disk_has pc1 joined
+	nothing_to_do
+}
+
+test_snapshot_of_a_version_with_another_size_is_restored() {
+	serve 1 pc1 </dev/null
+	write_disk clients/pc1.vhdx first
+	expect 0 glue snapshot monday pc1
+	vhdfs-img create --size 96M "$scratch/store/masters/win11@2.vhdx"
+	expect 0 glue promote masters/win11 2
+	expect 0 glue reset pc1
+	write_disk clients/pc1.vhdx new
+	expect 0 glue revert monday pc1
+	disk_has pc1 first
+	shown pc1 | sed -n '/LUN: 1/,$p' | grep -q 'Size: 67 MB' ||
+		fail "expected 64 MiB, found: $(shown pc1)"
+	expect 0 glue restore pc1 "$(old_images pc1 | tail -n 1)"
+	disk_has pc1 new
+}
+
+test_states_of_an_earlier_disk_are_removed_by_name() {
+	change_master
+	expect 0 glue disks --remove pc1 monday
+	equal "states" "$old kept now" "$(states pc1)"
+	expect 0 glue restore pc1 "$old"
+	disk_has pc1 last
+	expect 0 glue restore pc1 "$(old_images pc1 | tail -n 1)"
+	expect 0 glue disks --remove pc1 kept "$(old_images pc1 | tail -n 1)"
+	equal "states" now "$(states pc1)"
+	equal "files" pc1.vhdx "$(find "$scratch/store/clients" -name '*pc1*' \
+		-printf '%f\n')"
+	is_on pc1 2
+}
+
+test_snapshot_with_a_name_in_use_says_which_state_has_it() {
+	change_master
+	expect 1 glue snapshot monday pc1
+	said '^tgt-glue: pc1: snapshot: clients/pc1@monday.vhdx exists: it is the state monday of 20.*Z, on masters/win11@1.vhdx; take another name, or remove that state with `tgt-glue disks --remove pc1 monday.$'
+	equal "states" "$old kept monday now" "$(states pc1)"
+	echo text >"$scratch/store/clients/pc1@text.vhdx"
+	expect 1 glue snapshot text pc1
+	said 'pc1@text.vhdx exists, and is no state of this disk; take another name, or move the file away$'
+	rm "$scratch/store/clients/pc1@text.vhdx"
+	expect 0 glue disks --remove pc1 monday
+	expect 0 glue snapshot monday pc1
+	equal "version" masters/win11@2.vhdx "$(state pc1 monday master)"
+}
+
+test_later_keep_leaves_the_kept_state_of_an_earlier_disk() {
+	change_master
+	write_disk clients/pc1.vhdx again
+	expect 0 glue keep pc1
+	said 'kept-1 stays as a snapshot: .*type .tgt-glue disks --remove pc1 kept-1.$'
+	equal "file" clients/pc1@kept-2.vhdx "$(state pc1 kept file)"
+	equal "kind" snapshot "$(state pc1 kept-1 kind)"
+	expect 0 glue restore pc1 kept-1
+	disk_has pc1 joined
+}
+
+test_rename_takes_the_states_of_an_earlier_disk_with_it() {
+	change_master
+	sed -i 's/client pc1/client pc7/' "$scratch/fleet.conf"
+	expect 0 glue rename pc1 pc7
+	equal "states" "$old kept monday now" "$(states pc7)"
+	equal "orphans" "[]" "$(glue orphans --json)"
+	expect 0 glue restore pc7 monday
+	disk_has pc7 first
+}
+
+run_tests
