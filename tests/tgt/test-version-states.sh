@@ -136,6 +136,46 @@ test_later_keep_leaves_the_kept_state_of_an_earlier_disk() {
 	disk_has pc1 joined
 }
 
+# type_what_is_said: runs the commands in the message of the last expect.
+type_what_is_said() {
+	local command
+
+	grep -o '`tgt-glue [^`]*'"'" "$scratch/stderr" | tr -d "\`'" \
+		>"$scratch/commands"
+	[ -s "$scratch/commands" ] ||
+		fail "expected commands, found: $(cat "$scratch/stderr")"
+	while read -r command; do
+		# shellcheck disable=SC2086 # words
+		expect 0 glue ${command#tgt-glue }
+	done <"$scratch/commands"
+}
+
+test_retire_names_the_states_that_need_a_version_and_frees_it() {
+	change_master
+	expect 0 glue restore pc1 "$old"
+	expect 1 glue retire masters/win11 1
+	said 'win11@1.vhdx: it is, or may be, the parent of clients/pc1@monday.vhdx; type '
+	said '`tgt-glue reset pc1., `tgt-glue disks --remove pc1 kept-1., `tgt-glue disks --remove pc1 monday., first$'
+	type_what_is_said
+	# The reset has put its image aside.
+	expect 1 glue retire masters/win11 1
+	said 'type `tgt-glue disks --remove pc1 20.*Z., first$'
+	type_what_is_said
+	expect 0 glue retire masters/win11 1
+	is_on pc1 2
+	equal "states" now "$(states pc1)"
+}
+
+test_retire_says_to_remove_what_is_no_disk_of_a_client() {
+	serve 2 pc1 </dev/null
+	expect 0 glue promote masters/win11 2
+	expect 0 glue apply
+	vhdfs-img create --parent "$scratch/store/masters/win11@1.vhdx" \
+		"$scratch/store/clients/other.vhdx"
+	expect 1 glue retire masters/win11 1
+	said 'the parent of clients/other.vhdx; remove these images, first$'
+}
+
 test_rename_takes_the_states_of_an_earlier_disk_with_it() {
 	change_master
 	sed -i 's/client pc1/client pc7/' "$scratch/fleet.conf"

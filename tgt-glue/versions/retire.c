@@ -13,6 +13,7 @@
 #include "base/printable.h"
 #include "io/io.h"
 #include "tgt-glue/config/children.h"
+#include "tgt-glue/reconcile/saved-states.h"
 #include "tgt-glue/versions/links.h"
 
 struct retirement {
@@ -70,20 +71,83 @@ static const char *child_words(struct retirement *t, const char *path)
 	return path;
 }
 
+/* Adds all that descend from the images that are listed so far, each once. */
+static int add_descendants(struct retirement *t, struct strings *images)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < images->n; i++) {
+		struct strings children = { 0 };
+		struct stat st;
+
+		if (fleet_stat(t->fleet, images->v[i], &st) == 0)
+			r = children_list(t->fleet->store, &t->images, &st,
+					  STORE_CHILDREN, &t->arena, &children);
+		for (size_t k = 0; k < children.n; k++)
+			strings_add_once(&t->arena, images, children.v[k]);
+	}
+	return r;
+}
+
+/* What to type so that the image goes, or null: no state of a client's disk. */
+static const char *freeing_command(struct retirement *t, const char *image)
+{
+	const char *which;
+	const struct disk *disk =
+		saved_state_owner(&t->arena, t->fleet, image, &which);
+	const char *words;
+
+	if (!disk)
+		return NULL;
+	words = disk_reset_words(&t->arena, disk);
+	return strcmp(which, WHICH_NOW) != 0
+		       ? arena_printf(&t->arena,
+				      "`tgt-glue disks --remove %s %s'", words,
+				      shell_word(which))
+	       : disk->master
+		       ? arena_printf(&t->arena, "`tgt-glue reset %s'", words)
+		       : NULL;
+}
+
+/* The commands that free the version of these images, children before their
+ * parents; an image that is put aside has to go, too. */
+static const char *advice(struct retirement *t, const struct strings *images)
+{
+	struct strings commands = { 0 };
+	size_t others = 0;
+
+	for (size_t i = images->n; i-- > 0;) {
+		const char *command = freeing_command(t, images->v[i]);
+
+		if (command)
+			strings_add(&t->arena, &commands, command);
+		else
+			others++;
+	}
+	if (!commands.n)
+		return "remove these images, first";
+	return arena_printf(
+		&t->arena, "type %s%s, first", list_names(&t->arena, &commands),
+		others ? ", and remove those that are no disk of a client"
+		       : "");
+}
+
 static int check_children(struct retirement *t, const struct version *version)
 {
-	struct strings children = { 0 };
+	struct strings images = { 0 }, children = { 0 };
 	int r = children_list(t->fleet->store, &t->images, &version->st,
-			      STORE_POSSIBLE_CHILDREN, &t->arena, &children);
+			      STORE_POSSIBLE_CHILDREN, &t->arena, &images);
 
-	if (r < 0 || !children.n)
+	if (r < 0 || !images.n)
 		return r;
-	for (size_t i = 0; i < children.n; i++)
-		children.v[i] = child_words(t, children.v[i]);
-	return fail(
-		-EBUSY,
-		"%s: it is, or may be, the parent of %s; reset these clients (a data disk with --disk), or remove these images, first",
-		version->path, list_names(&t->arena, &children));
+	for (size_t i = 0; i < images.n; i++)
+		strings_add(&t->arena, &children, child_words(t, images.v[i]));
+	r = add_descendants(t, &images);
+	return r < 0 ? r
+		     : fail(-EBUSY,
+			    "%s: it is, or may be, the parent of %s; %s",
+			    version->path, list_names(&t->arena, &children),
+			    advice(t, &images));
 }
 
 /* All channels but the one of --back. */
