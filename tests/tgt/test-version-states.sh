@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # States of clients' disks over a change of master: those of an earlier disk are
-# listed, restored and removed.
+# listed, restored and removed, and what was brought back stays.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 . "${0%/*}/versions.sh"
@@ -174,6 +174,128 @@ test_retire_says_to_remove_what_is_no_disk_of_a_client() {
 		"$scratch/store/clients/other.vhdx"
 	expect 1 glue retire masters/win11 1
 	said 'the parent of clients/other.vhdx; remove these images, first$'
+}
+
+# holds: pc1 is what was brought back, on version 1, while version 2 is wanted,
+# and goes over to version 3.
+holds() {
+	disk_has pc1 first
+	expect 0 glue apply
+	said '^tgt-glue: 1 client stays on another version of '
+	disk_has pc1 first
+	hold_session pc1
+	works read 9
+	end_session
+	expect 0 glue apply
+	disk_has pc1 first
+	expect 0 glue promote masters/win11 3
+	expect 0 glue apply
+	is_on pc1 3
+}
+
+test_revert_to_another_version_holds_until_the_master_changes_again() {
+	serve 3 pc2 <<-END
+		[client pc1]
+		update = reset
+	END
+	write_disk clients/pc1.vhdx first
+	expect 0 glue snapshot monday pc1
+	expect 0 glue promote masters/win11 2
+	expect 0 glue apply
+	is_on pc1 2
+	expect 0 glue revert monday pc1
+	holds
+}
+
+test_restored_image_holds_until_the_master_changes_again() {
+	serve 3 pc2 <<-END
+		[client pc1]
+		update = reset
+	END
+	write_disk clients/pc1.vhdx first
+	expect 0 glue promote masters/win11 2
+	expect 0 glue apply
+	is_on pc1 2
+	expect 0 glue restore pc1 "$(old_images pc1)"
+	holds
+}
+
+# The mark of a version of tgt-glue before this one.
+test_image_that_an_earlier_version_restored_holds() {
+	serve 3 pc2 <<-END
+		[client pc1]
+		update = reset
+	END
+	write_disk clients/pc1.vhdx first
+	expect 0 glue promote masters/win11 2
+	expect 0 glue apply
+	expect 0 glue restore pc1 "$(old_images pc1)"
+	setfattr -x user.tgt-glue.wanted "$scratch/store/clients/pc1.vhdx"
+	expect 0 glue apply
+	disk_has pc1 first
+}
+
+# After a revert, the image is no longer the old one of before.
+test_old_image_before_a_revert_is_not_brought_back_already() {
+	local old
+
+	serve 1 pc1 </dev/null
+	write_disk clients/pc1.vhdx monday
+	expect 0 glue snapshot monday pc1
+	write_disk clients/pc1.vhdx first
+	expect 0 glue reset pc1
+	old=$(old_images pc1)
+	expect 0 glue restore pc1 "$old"
+	disk_has pc1 first
+	expect 0 glue revert monday pc1
+	expect 1 glue restore pc1 "$old"
+	said "found '$old'"
+	disk_has pc1 monday
+}
+
+revert_at() {
+	local call=$1 n=0 status=137
+
+	while [ "$status" != 0 ]; do
+		next_call "$([ "$call" != connect ] || echo 5)"
+		expect 0 glue reset pc1
+		find "$scratch/store/clients" -name '.pc1.*' -delete
+		is_on pc1 2
+		write_disk clients/pc1.vhdx "present$n"
+		status=0
+		strace -f -qq -o "$scratch/trace" -e trace="$call" \
+			-e inject="$call:signal=SIGKILL:when=$n" \
+			tgt-glue --config "$scratch/fleet.conf" revert monday pc1 \
+			>"$scratch/killed.out" 2>&1 || status=$?
+		expect 0 glue revert monday pc1
+		expect 0 glue apply
+		disk_has pc1 first
+		everything | sort | diff "$scratch/wanted" -
+		equal "old images" 1 "$(old_images pc1 | wc -l)"
+		getfattr -d -m - "$scratch/store/clients/pc1.vhdx" |
+			tail -n +2 >"$scratch/marks"
+		equal "marks" 'user.tgt-glue.wanted="masters/win11@2.vhdx"' \
+			"$(grep glue "$scratch/marks")"
+	done
+	echo "killed up to call $n of $call"
+}
+
+test_interrupted_revert_to_another_version_is_completed_by_the_next() {
+	choose_calls
+	requires strace
+	export ASAN_OPTIONS=detect_leaks=0
+	serve 3 pc2 <<-END
+		[client pc1]
+		update = reset
+	END
+	write_disk clients/pc1.vhdx first
+	expect 0 glue snapshot monday pc1
+	expect 0 glue promote masters/win11 2
+	expect 0 glue apply
+	everything | sort >"$scratch/wanted"
+	for call in execve fsetxattr fsync connect; do
+		revert_at "$call"
+	done
 }
 
 test_rename_takes_the_states_of_an_earlier_disk_with_it() {

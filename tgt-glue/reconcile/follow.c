@@ -35,7 +35,8 @@ enum follow follow_of(struct clients *clients, const struct disk *disk)
 	state->only_empty = false;
 	if (disk->reset_boot)
 		return FOLLOWS;
-	/* What the administrator brought back stays until the next reset. */
+	/* What the administrator brought back stays until the master changes
+	 * again. */
 	if (is_own_version(clients, disk) ||
 	    image_is_restored(clients->fleet, disk))
 		return STAYS;

@@ -8,8 +8,8 @@
  * of it is lost: `reset = boot', `update = reset', or an image without data.
  * Else it STAYS until its administrator resets it.  A disk that was published
  * as a version has no data in its image; it stays until that version, or a
- * later one, is wanted.  An old image that was restored stays, too, but for
- * `reset = boot'.
+ * later one, is wanted.  A state that was brought back stays, too, until yet
+ * another version is wanted, but for `reset = boot'.
  */
 #ifndef TGT_GLUE_RECONCILE_FOLLOW_H
 #define TGT_GLUE_RECONCILE_FOLLOW_H

@@ -10,7 +10,8 @@
  *   2. no other process has NAME or the old image open: their locks are free
  *   3. NAME gets a second name, .NAME.LATER, with a stamp greater than all
  *      before it
- *   4. the old image is marked with its STAMP
+ *   4. the old image is marked with its STAMP, and with the version of the
+ *      master that is wanted now: it stays until another one is (follow.h)
  *   5. .NAME.STAMP is renamed to NAME, over the name that was there; each step
  *      is durable before the next
  *   6. the target is created, its disk is the image NAME, and the client is
@@ -25,7 +26,8 @@
  * A snapshot is brought back by `vhdfs-img revert', in the place of 2 to 5: it
  * puts NAME aside and gives it to a fresh child of the snapshot, in one step
  * that it finishes or undoes itself after a crash.  A NAME that is a child of
- * the snapshot without data is such a child already.
+ * the snapshot without data is such a child already.  It gets the second mark
+ * of 4, too, before 6.
  */
 #include "config.h"
 
@@ -55,6 +57,9 @@
 
 /* The stamp that the image had when it was an old one. */
 #define RESTORED "user.tgt-glue.restored"
+/* The version of its master that fleet.conf wanted when the image was brought
+ * back, a path in the store. */
+#define WANTED "user.tgt-glue.wanted"
 
 struct restore {
 	struct clients *clients;
@@ -68,8 +73,23 @@ bool image_is_restored(const struct fleet *fleet, const struct disk *disk)
 {
 	_cleanup_close_ int fd =
 		root_dir_openat(&fleet->rootdir, disk->child, O_RDONLY);
+	char wanted[PATH_MAX];
+	ssize_t n = fd < 0 ? -1 : fgetxattr(fd, WANTED, wanted, sizeof wanted);
 
-	return fd >= 0 && fgetxattr(fd, RESTORED, NULL, 0) > 0;
+	/* A version before this one restored it: until the next reset. */
+	if (n < 0)
+		return fd >= 0 && fgetxattr(fd, RESTORED, NULL, 0) > 0;
+	return disk->master && (size_t)n == strlen(disk->master) &&
+	       !memcmp(wanted, disk->master, (size_t)n);
+}
+
+/* 0 or -errno; durable with the next fsync. */
+static int set_wanted(int fd, const struct disk *disk)
+{
+	return disk->master && fsetxattr(fd, WANTED, disk->master,
+					 strlen(disk->master), 0) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* Was the client's image the old image WHICH? */
@@ -231,8 +251,8 @@ static int put_aside(struct restore *restore, int dir)
 	return sync_dir(dir, restore);
 }
 
-/* 4.  Without the mark, another run after 5 says that there is no such old
- * image. */
+/* 4.  Without the first mark, another run after 5 says that there is no such
+ * old image.  A failure of the second one is reported after 5. */
 static void mark(const struct restore *restore, int dir, const char *old)
 {
 	_cleanup_close_ int fd = openat(dir, old, O_RDONLY | O_CLOEXEC);
@@ -240,6 +260,7 @@ static void mark(const struct restore *restore, int dir, const char *old)
 
 	if (fd < 0)
 		return;
+	(void)set_wanted(fd, restore->disk);
 	if (fsetxattr(fd, RESTORED, stamp, strlen(stamp), 0) == 0)
 		(void)fsync(fd);
 }
@@ -352,6 +373,32 @@ static int bring_back_snapshot(struct restore *restore)
 	return r;
 }
 
+/* An image that was brought back on another version of its master stays until
+ * the master changes again.  It is no longer the old image of its first mark,
+ * if a snapshot was brought back: a fresh leaf has the marks of the one before.
+ */
+static void hold(const struct restore *restore, bool snapshot,
+		 struct messages *messages)
+{
+	const struct disk *disk = restore->disk;
+	const char *image = snapshot ? disk->image : disk->child;
+	_cleanup_close_ int fd =
+		root_dir_openat(&restore->fleet->rootdir, image, O_RDONLY);
+	int r = fd < 0 ? fd : set_wanted(fd, disk);
+
+	if (r == 0 && snapshot)
+		(void)fremovexattr(fd, RESTORED);
+	if (r == 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r == 0 || !disk->update_reset)
+		return;
+	fail_errno(r, "%s: attribute " WANTED, image);
+	messages_print(
+		messages,
+		"%s: image: warning: %s; if this state is on another version of its master, the next pass of apply or watch undoes this (update = reset)",
+		disk_words(restore->clients->arena, disk), error_text());
+}
+
 static void report(const struct restore *restore, struct messages *messages)
 {
 	const struct disk *disk = restore->disk;
@@ -398,6 +445,7 @@ static int bring_back(struct clients *clients, const struct disk *disk,
 		r = bring_back_old(&restore);
 	if (r < 0)
 		return r;
+	hold(&restore, snapshot, messages);
 	clients_disk(clients, disk)->view =
 		arena_printf(clients->arena, "%s/%s.raw", clients->fleet->mount,
 			     old ? disk->child : disk->image);

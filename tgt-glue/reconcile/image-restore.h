@@ -31,7 +31,8 @@ int image_replace_check(struct clients *clients, const struct disk *disk,
 int image_replace_run(struct clients *clients, const struct disk *disk,
 		      struct messages *messages);
 
-/* Was the disk's image brought back from an old image, and not reset since? */
+/* Was the disk's image brought back while fleet.conf wanted the version of its
+ * master that it wants now, and not reset since? */
 bool image_is_restored(const struct fleet *fleet, const struct disk *disk);
 
 #endif
