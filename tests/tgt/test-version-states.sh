@@ -253,6 +253,12 @@ test_old_image_before_a_revert_is_not_brought_back_already() {
 	disk_has pc1 monday
 }
 
+# marks CLIENT: prints what tgt-glue has marked its image with.
+marks() {
+	getfattr --absolute-names -d -m '^user.tgt-glue' \
+		"$scratch/store/clients/$1.vhdx" | sed '/^#/d; /^$/d'
+}
+
 revert_at() {
 	local call=$1 n=0 status=137
 
@@ -272,12 +278,36 @@ revert_at() {
 		disk_has pc1 first
 		everything | sort | diff "$scratch/wanted" -
 		equal "old images" 1 "$(old_images pc1 | wc -l)"
-		getfattr -d -m - "$scratch/store/clients/pc1.vhdx" |
-			tail -n +2 >"$scratch/marks"
 		equal "marks" 'user.tgt-glue.wanted="masters/win11@2.vhdx"' \
-			"$(grep glue "$scratch/marks")"
+			"$(marks pc1)"
 	done
 	echo "killed up to call $n of $call"
+}
+
+# The program that reverts ends with an error, or with the disk reverted and the
+# one that runs it killed: apply then keeps the disk.
+test_revert_that_fails_or_ends_early_is_not_undone() {
+	requires strace
+	serve 3 pc2 <<-END
+		[client pc1]
+		update = reset
+	END
+	write_disk clients/pc1.vhdx first
+	expect 0 glue snapshot monday pc1
+	expect 0 glue promote masters/win11 2
+	expect 0 glue apply
+	mkdir "$scratch/bin"
+	printf '#!/bin/sh\nexit 1\n' >"$scratch/bin/vhdfs-img"
+	chmod +x "$scratch/bin/vhdfs-img"
+	PATH=$scratch/bin:$PATH expect 1 glue revert monday pc1
+	is_on pc1 2
+	equal "marks" "" "$(marks pc1)"
+	printf '#!/bin/sh\nPATH=%s\nvhdfs-img "$@"\nkill -9 $PPID\n' \
+		"$PATH" >"$scratch/bin/vhdfs-img"
+	PATH=$scratch/bin:$PATH tgt-glue --config "$scratch/fleet.conf" \
+		revert monday pc1 >"$scratch/killed.out" 2>&1 || true
+	expect 0 glue apply
+	disk_has pc1 first
 }
 
 test_interrupted_revert_to_another_version_is_completed_by_the_next() {

@@ -26,8 +26,11 @@
  * A snapshot is brought back by `vhdfs-img revert', in the place of 2 to 5: it
  * puts NAME aside and gives it to a fresh child of the snapshot, in one step
  * that it finishes or undoes itself after a crash.  A NAME that is a child of
- * the snapshot without data is such a child already.  It gets the second mark
- * of 4, too, before 6.
+ * the snapshot without data is such a child already.  The
+ * second mark of 4 is set before: the fresh child gets the marks of NAME, so no
+ * pass replaces it after an interruption.  If the revert fails, NAME has its
+ * mark of before again; if it was interrupted, NAME stays on its version as if
+ * it had been brought back.
  */
 #include "config.h"
 
@@ -356,6 +359,28 @@ static int revert(const struct restore *restore)
 	return vhdfs_img_run(argv);
 }
 
+/* The fresh leaf has the mark from the first moment. */
+static int mark_and_revert(const struct restore *restore)
+{
+	_cleanup_close_ int fd = root_dir_openat(
+		&restore->fleet->rootdir, restore->disk->image, O_RDONLY);
+	char before[PATH_MAX];
+	ssize_t n;
+	int r;
+
+	if (fd < 0)
+		return fail_errno(fd, "%s", restore->disk->image);
+	n = fgetxattr(fd, WANTED, before, sizeof before);
+	/* A failure is reported after the revert. */
+	(void)set_wanted(fd, restore->disk);
+	r = revert(restore);
+	if (r < 0 && n >= 0)
+		(void)fsetxattr(fd, WANTED, before, (size_t)n, 0);
+	else if (r < 0)
+		(void)fremovexattr(fd, WANTED);
+	return r;
+}
+
 static int bring_back_snapshot(struct restore *restore)
 {
 	const struct fleet *fleet = restore->fleet;
@@ -367,7 +392,7 @@ static int bring_back_snapshot(struct restore *restore)
 	}
 	r = image_reset_wait(fleet, restore->disk->image);
 	if (r == 0)
-		r = revert(restore);
+		r = mark_and_revert(restore);
 	if (r == 0)
 		restore->aside = newest_aside(restore);
 	return r;
