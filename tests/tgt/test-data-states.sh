@@ -183,6 +183,21 @@ test_states_of_a_data_disk_are_removed_by_name() {
 	same_targets
 }
 
+test_snapshot_is_removed_under_a_session() {
+	serve
+	write_data home pc1 first
+	expect 0 glue snapshot --disk home monday pc1
+	lun=2
+	hold_session pc1
+	works write 20
+	expect 0 glue disks --remove --disk home pc1 monday
+	works read 20
+	works write 21
+	end_session
+	equal "states" now "$(states pc1 home)"
+	exported pc1 2 first
+}
+
 # What was removed before is named, and the others are removed.
 test_removal_that_was_interrupted_goes_on() {
 	serve

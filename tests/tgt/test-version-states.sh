@@ -111,6 +111,15 @@ test_states_of_an_earlier_disk_are_removed_by_name() {
 	is_on pc1 2
 }
 
+test_old_image_with_a_child_is_not_removed() {
+	change_master
+	vhdfs-img create --parent "$scratch/store/clients/.pc1.vhdx.$old" \
+		"$scratch/store/clients/more.vhdx"
+	expect_error 1 "disks: clients/.pc1.vhdx.$old: expected an image without children, .* the parent of clients/more.vhdx" \
+		glue disks --remove pc1 "$old"
+	equal "states" "$old kept monday now" "$(states pc1)"
+}
+
 test_snapshot_with_a_name_in_use_says_which_state_has_it() {
 	change_master
 	expect 1 glue snapshot monday pc1
@@ -189,6 +198,7 @@ holds() {
 	expect 0 glue apply
 	disk_has pc1 first
 	expect 0 glue promote masters/win11 3
+	did '^2 clients go over before the next boot'
 	expect 0 glue apply
 	is_on pc1 3
 }
