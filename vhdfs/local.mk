@@ -175,6 +175,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/image-rename.h \
 	vhdfs/store/image-stat.c \
 	vhdfs/store/image-stat.h \
+	vhdfs/store/leaf-intent.c \
+	vhdfs/store/leaf-intent.h \
 	vhdfs/store/leaf-keep.c \
 	vhdfs/store/leaf-keep.h \
 	vhdfs/store/leaf-replace.c \

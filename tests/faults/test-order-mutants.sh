@@ -163,12 +163,12 @@ test_detects_replacement_without_an_intent() {
 }
 
 test_detects_intent_whose_text_is_not_durable() {
-	finds "$cut_snapshot" store/leaf-steps.c \
+	finds "$cut_snapshot" store/leaf-intent.c \
 		's/if \(r == 0 && fsync\(fd\) < 0\)/if (0)/'
 }
 
 test_detects_intent_whose_name_is_not_durable() {
-	finds "$cut_snapshot" store/leaf-steps.c \
+	finds "$cut_snapshot" store/leaf-intent.c \
 		's/: leaf_sync_dir\(place\);/: 0;/'
 }
 
@@ -198,12 +198,12 @@ test_detects_intent_removed_before_the_rename_is_durable() {
 }
 
 test_detects_intent_that_stays() {
-	finds "$cut_snapshot" store/leaf-steps.c \
+	finds "$cut_snapshot" store/leaf-intent.c \
 		'/^int leaf_intent_remove/,/^}/s/if \(unlinkat/if (0 \&\& unlinkat/'
 }
 
 test_detects_intent_whose_removal_is_not_durable() {
-	finds "$cut_snapshot" store/leaf-steps.c \
+	finds "$cut_snapshot" store/leaf-intent.c \
 		'/^int leaf_intent_remove/,/^}/s/return leaf_sync_dir\(place\);/return 0;/'
 }
 

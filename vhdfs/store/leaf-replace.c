@@ -18,6 +18,7 @@
 #include "io/lent-bit.h"
 #include "store/image-names.h"
 #include "store/leaf-keep.h"
+#include "store/leaf-intent.h"
 #include "store/leaf-steps.h"
 #include "store/protected-parent.h"
 

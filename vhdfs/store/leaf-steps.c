@@ -74,9 +74,8 @@
 #include "store/child-search.h"
 #include "store/copy-attributes.h"
 #include "store/image-names.h"
+#include "store/leaf-intent.h"
 #include "store/snapshot.h"
-
-#define INTENT_HEAD "vhdfs leaf replacement 1\n"
 
 void leaf_place_fini(struct leaf_place *place)
 {
@@ -159,110 +158,6 @@ int leaf_sync_dir(const struct leaf_place *place)
 	return fail_errno(-errno, "%s: fsync", place->dir);
 }
 
-/* The intent's contents. */
-struct intent {
-	char keep[NAME_MAX + 1]; /* empty: none */
-	mode_t mode;             /* of the old leaf */
-};
-
-/* 1, or 0 if there is none. */
-static int intent_read(const struct leaf_place *place, struct intent *ret)
-{
-	char buf[NAME_MAX + 128];
-	int fd = openat(place->fd, place->intent,
-			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	const size_t head = strlen(INTENT_HEAD);
-	unsigned mode;
-	ssize_t n;
-
-	if (fd < 0 && errno == ENOENT)
-		return 0;
-	n = fd < 0 ? -1 : read(fd, buf, sizeof buf - 1);
-	if (n < 0) {
-		int r = fail_errno(-errno, "%s/%s", place->dir, place->intent);
-
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	close(fd);
-	buf[n] = '\0';
-	*ret = (struct intent){ 0 };
-	if (!strncmp(buf, INTENT_HEAD, head) &&
-	    sscanf(buf + head, "mode %o\nkeep %255[^/\n]", &mode, ret->keep) >=
-		    1) {
-		ret->mode = mode & 07777;
-		return 1;
-	}
-	return fail(-EBADMSG,
-		    "%s/%s: expected the record of an interrupted snapshot or "
-		    "revert of %s, found other text; remove the file if no "
-		    "vhdfs-img made it",
-		    place->dir, place->intent, place->name);
-}
-
-/* Writes all of text to a new file, synced. */
-static int write_text(int dir, const char *name, const char *text)
-{
-	const size_t len = strlen(text);
-	int fd = openat(dir, name,
-			O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-			S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH);
-	ssize_t n;
-	int r = 0;
-
-	if (fd < 0)
-		return -errno;
-	n = write(fd, text, len);
-	if (n != (ssize_t)len)
-		r = n < 0 ? -errno : -EIO;
-	if (r == 0 && fsync(fd) < 0)
-		r = -errno;
-	close(fd);
-	return r;
-}
-
-int leaf_record_write(const struct leaf_place *place, const char *name,
-		      const char *text)
-{
-	_cleanup_free_ char *new = NULL;
-	int r;
-
-	if (asprintf(&new, "%s.new", name) < 0) {
-		new = NULL;
-		return fail(-ENOMEM, "%s: out of memory", place->path);
-	}
-	/* Left by a process that died. */
-	(void)unlinkat(place->fd, new, 0);
-	r = write_text(place->fd, new, text);
-	if (r == 0 && renameat(place->fd, new, place->fd, name) < 0)
-		r = -errno;
-	return r < 0 ? fail_errno(r, "%s/%s", place->dir, name)
-		     : leaf_sync_dir(place);
-}
-
-/* L3 */
-int leaf_intent_write(const struct leaf_place *place, const char *keep)
-{
-	_cleanup_free_ char *text = NULL;
-
-	if (asprintf(&text, INTENT_HEAD "mode %o\nkeep %s\n",
-		     (unsigned)place->st.st_mode & 07777,
-		     keep ? keep : "") < 0) {
-		text = NULL;
-		return fail(-ENOMEM, "%s: out of memory", place->path);
-	}
-	return leaf_record_write(place, place->intent, text);
-}
-
-/* L7 */
-int leaf_intent_remove(const struct leaf_place *place)
-{
-	if (unlinkat(place->fd, place->intent, 0) < 0 && errno != ENOENT)
-		return fail_errno(-errno, "%s/%s", place->dir, place->intent);
-	return leaf_sync_dir(place);
-}
-
 static bool is_same_file(const struct leaf_place *place, const char *name)
 {
 	struct stat st;
@@ -279,7 +174,8 @@ static bool exists(const struct leaf_place *place, const char *name)
 }
 
 /* The write bits are all that L5 removed, and all that an intent can give. */
-static mode_t restored_mode(const struct stat *st, const struct intent *intent)
+static mode_t restored_mode(const struct stat *st,
+			    const struct leaf_intent *intent)
 {
 	return (mode_without_lent(st->st_mode) & 07777) |
 	       (intent->mode & MODE_WRITE_BITS);
@@ -383,7 +279,7 @@ static struct file_id leaf_file(const struct leaf_place *place)
  * makes it finds no intent beside that name.
  */
 static int choose_mode(const struct leaf_place *place,
-		       const struct intent *intent, mode_t *ret)
+		       const struct leaf_intent *intent, mode_t *ret)
 {
 	struct stat st;
 	bool found;
@@ -403,7 +299,7 @@ static int choose_mode(const struct leaf_place *place,
 
 /* Undoes L4 and L5 */
 static int undo_link(const struct leaf_place *place,
-		     const struct intent *intent)
+		     const struct leaf_intent *intent)
 {
 	int fd = place->io->fd;
 	mode_t mode = 0;
@@ -418,7 +314,8 @@ static int undo_link(const struct leaf_place *place,
 }
 
 /* Undoes L2 to L5; place is the old leaf's. */
-static int undo(const struct leaf_place *place, const struct intent *intent)
+static int undo(const struct leaf_place *place,
+		const struct leaf_intent *intent)
 {
 	int r = 0;
 
@@ -443,11 +340,11 @@ static int check_rename(const struct leaf_place *place)
 
 mode_t leaf_lost_write_bits(struct leaf_place *place)
 {
-	struct intent intent = { 0 };
+	struct leaf_intent intent = { 0 };
 
 	if (fstatat(place->fd, place->name, &place->st, AT_SYMLINK_NOFOLLOW) <
 		    0 ||
-	    intent_read(place, &intent) <= 0 || !intent.keep[0] ||
+	    leaf_intent_read(place, &intent) <= 0 || !intent.keep[0] ||
 	    !is_same_file(place, intent.keep))
 		return 0;
 	return restored_mode(&place->st, &intent) & MODE_WRITE_BITS;
@@ -455,12 +352,12 @@ mode_t leaf_lost_write_bits(struct leaf_place *place)
 
 int leaf_recover(const struct leaf_place *place, bool *ret_done)
 {
-	struct intent intent = { 0 };
+	struct leaf_intent intent = { 0 };
 	int r = check_rename(place), found;
 
 	if (r < 0)
 		return r;
-	r = found = intent_read(place, &intent);
+	r = found = leaf_intent_read(place, &intent);
 	if (r < 0)
 		return r;
 	(void)unlinkat(place->fd, format_arg("%s.new", place->intent), 0);

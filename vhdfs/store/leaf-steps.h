@@ -2,7 +2,8 @@
 /*
  * The steps of a replacement of a disk's leaf, for leaf-replace.c, in which no
  * other process has the image open, and view-snapshot.c, in which a mount has.
- * leaf-steps.c states them, L1 to L7, with the names NAME and KEEP.
+ * leaf-steps.c states them, L1 to L7, with the names NAME and KEEP; L3 and L7
+ * are in leaf-intent.h.
  *
  * Each function returns 0, or -errno with a message.
  *
@@ -45,11 +46,6 @@ void leaf_place_fini(struct leaf_place *place);
 /* Checks that NAME is the file io.  -EBUSY: it is another one now. */
 int leaf_place_check(struct leaf_place *place);
 
-/* Writes the text to a file in the directory, which appears complete or not at
- * all under the name; a file NAME.new may be left after a failure. */
-int leaf_record_write(const struct leaf_place *place, const char *name,
-		      const char *text);
-
 /* Finishes or undoes what an interrupted replacement of NAME left; see RECOVERY
  * in leaf-steps.c.  *ret_done, if not null: there was something.  -EBUSY: a
  * rename of the image was interrupted (image-rename.h). */
@@ -63,8 +59,6 @@ mode_t leaf_lost_write_bits(struct leaf_place *place);
 int leaf_create(struct leaf_place *place, struct io **ret);
 int leaf_write(const struct leaf_place *place,
 	       const struct protected_parent *parent, struct io *io);
-/* L3 */
-int leaf_intent_write(const struct leaf_place *place, const char *keep);
 /* L4.  -EPERM, -EOPNOTSUPP: the file system refuses hard links. */
 int leaf_link(const struct leaf_place *place, const char *keep);
 /* L5.  mark may be null. */
@@ -73,8 +67,6 @@ int leaf_mark(const struct leaf_place *place, const char *mark,
 /* L6, which leaf_sync_dir makes durable. */
 int leaf_rename(const struct leaf_place *place);
 int leaf_sync_dir(const struct leaf_place *place);
-/* L7 */
-int leaf_intent_remove(const struct leaf_place *place);
 
 /* Removes .NAME.leaf, if there is one: this process's, or one that no process
  * has locked.  See FILES WITHOUT A NAME in leaf-steps.c.  -EBUSY: another

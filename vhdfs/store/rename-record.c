@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "store/leaf-intent.h"
 
 #define RECORD_HEAD "vhdfs rename 1\n"
 

@@ -42,6 +42,7 @@
 #include "store/examiners.h"
 #include "store/image-names.h"
 #include "store/leaf-keep.h"
+#include "store/leaf-intent.h"
 #include "store/leaf-steps.h"
 #include "store/snapshot.h"
 #include "store/store-internal.h"
