@@ -118,6 +118,33 @@ test_links_between_directories_make_no_endless_tree() {
 	equal "names of the image" 2 "$(wc -l <"$scratch/found")"
 }
 
+# The child names its parent from one of its directories.
+test_image_with_hard_links_at_different_depths_finds_its_parent() {
+	local name names="p.vhdx a/b/p.vhdx c/p.vhdx d/e/f/p.vhdx"
+
+	empty_store
+	make_disk "$store/m/base.vhdx"
+	mkdir -p "$store/a/b" "$store/c" "$store/d/e/f"
+	vhdfs-img create --parent "$store/m/base.vhdx" "$store/c/p.vhdx"
+	for name in $names; do
+		[ -e "$store/$name" ] || ln "$store/c/p.vhdx" "$store/$name"
+	done
+	mount_store "$store" "$mnt"
+	for name in $names; do
+		cmp "$mnt/m/base.vhdx.raw" "$mnt/$name.raw" ||
+			fail "$name: expected the disk of the parent"
+		file-io "$mnt/$name.raw" rw write 0 "$(head -c 5 \
+			"$mnt/m/base.vhdx.raw" | tr -dc a-z)" fsync ||
+			fail "$name: expected an open for writing"
+	done
+	# Each name but that one may go.
+	for name in $names; do
+		[ "$name" = c/p.vhdx ] || rm "$store/$name"
+		file-io "$mnt/c/p.vhdx.raw" rw write 0 "" ||
+			fail "expected an open without $name"
+	done
+}
+
 # Two names of one file are one image: one inode number, contents and lock.
 test_two_names_are_one_image() {
 	empty_store

@@ -427,4 +427,29 @@ test_image_with_a_hard_link_elsewhere_is_snapshotted() {
 	done
 }
 
+# The old parent, which is found from no other name, is not in use any more.
+test_image_with_a_hard_link_elsewhere_is_rebased() {
+	make_store vhdx
+	mkdir -p "$store/m" "$store/a/b" "$store/c" "$store/z"
+	vhdfs-img create --size 20M "$store/m/base.vhdx"
+	cp "$store/m/base.vhdx" "$store/m/new.vhdx"
+	vhdfs-img create --parent "$store/m/base.vhdx" "$store/c/p.vhdx"
+	ln "$store/c/p.vhdx" "$store/a/b/p.vhdx"
+	ln "$store/c/p.vhdx" "$store/p.vhdx"
+	ln "$store/c/p.vhdx" "$store/z/p.vhdx"
+	mount_store "$store" "$mnt"
+	exec 9<>"$mnt/c/p.vhdx.raw"
+	for name in c a/b z; do
+		vhdfs-img rebase --unsafe --parent "$store/m/new.vhdx" \
+			"$store/$name/p.vhdx"
+		chmod u+w "$store/m/base.vhdx"
+		expect 0 disk-io "$store/m/base.vhdx" write 0 512 1
+		rm "$store/m/base.vhdx"
+		mv "$store/m/new.vhdx" "$store/m/base.vhdx"
+		cp "$store/m/base.vhdx" "$store/m/new.vhdx"
+		chmod u+w "$store/m/new.vhdx"
+	done
+	exec 9>&-
+}
+
 run_tests

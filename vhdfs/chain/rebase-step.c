@@ -211,16 +211,24 @@ int chain_reload_parents(struct chain *chain)
 	return 0;
 }
 
-int chain_set_parent(struct chain *chain, const struct image_params *params)
+int chain_set_parent(struct chain *chain, const char *path,
+		     const struct image_params *params)
 {
+	_cleanup_free_ char *leaf_path = strdup(path);
 	int r;
 
+	if (!leaf_path)
+		return fail(-ENOMEM, "%s: out of memory", path);
 	forget_parent(chain->images[0]);
 	r = image_set_parent(chain->images[0], params);
 	if (r < 0 && chain->depth)
 		record_parent(chain);
 	if (r < 0)
 		return r;
+	/* The leaf may have names in several directories: the relative path of
+	 * its parent begins at this one now. */
+	free(chain->leaf_path);
+	chain->leaf_path = steal(leaf_path);
 	chain_rebase_end(chain);
 	if (chain_reload_parents(chain) < 0)
 		log_error("%s", error_text());

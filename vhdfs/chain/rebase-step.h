@@ -45,9 +45,11 @@ void chain_rebase_end(struct chain *chain);
 /* 0, or -EINVAL with a message: the image cannot be a child of parent, for
  * their type, format or sector size; -ELOOP: it is one of its parents. */
 int chain_check_parent(const struct image *img, struct chain *parent);
-/* image_set_parent for the leaf, and chain_reload_parents; an error of the
- * latter is logged, for then the old parents still show the same. */
-int chain_set_parent(struct chain *chain, const struct image_params *params);
+/* image_set_parent for the leaf, which is at path in the store, and
+ * chain_reload_parents; an error of the latter is logged, for then the old
+ * parents still show the same. */
+int chain_set_parent(struct chain *chain, const char *path,
+		     const struct image_params *params);
 /* After the steps for no parent: stores what is left, makes the leaf a dynamic
  * image, and closes the parents. */
 int chain_remove_parent(struct chain *chain);

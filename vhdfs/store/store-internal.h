@@ -17,9 +17,9 @@
  *   examiners.c     threads that examine the queue
  *   refresh.c       watch-events, dir and examiners, called in this order
  *   image-stat.c    stat of a view; whether an image may be written
+ *   view-request.c  the names of an open image
  *   view.c          opening and closing images
  *   view-io.c       reads, writes and flushes of an open image
- *   view-request.c  the names of an open image in a request
  *   view-snapshot.c  a snapshot of an open image, or a revert
  *   view-rebase.c   another parent of an open image; removal of a snapshot
  *   attributes.c    the extended attributes of an image
@@ -44,9 +44,9 @@
  *                     are opened, flushed for a close, and closed.
  *   image.io_lock     The image's chain.  Shared by reads, writes and flushes,
  *                     exclusive for a change of the chain; held during I/O.
- *   store.lock        All data of this folder that names no other lock.  Never
- *                     held together with io_lock, but for a moment by
- *                     view-snapshot.c.  Under it only names are read (stat,
+ *   store.lock        All data of this folder that names no other lock.  Held
+ *                     together with io_lock only for a moment by
+ *                     view-snapshot.c and view.c.  Under it only names are read (stat,
  *                     readdir) and one is renamed, in a time that depends on
  *                     their number alone.  A wait for examinations releases it
  *                     (store.examined).

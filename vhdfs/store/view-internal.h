@@ -22,6 +22,9 @@ void view_reopen_lost(struct store_image *image);
 void view_check_replaced(struct store_image *image);
 /* The same before a close, with open_lock held. */
 void view_check_before_close(struct store_image *image);
+/* The image's n-th path in the store, the caller's to free; null: it has no
+ * more names, or out of memory.  Takes store.lock. */
+char *view_copy_name(struct store_image *image, size_t n);
 /* Is path, in the store, one of the image's names? */
 bool view_has_name(struct store_image *image, const char *path);
 /* Before a request that changes the chain of an image: 0, or with a message

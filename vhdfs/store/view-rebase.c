@@ -201,23 +201,25 @@ static void set_info(struct store_image *image, const char *parent)
 }
 
 /* R3; params null: none. */
-static int name_parent(struct store_image *image, const char *parent,
+static int name_parent(struct store_image *image,
+		       const struct view_rebase *request,
 		       const struct image_params *params)
 {
 	int r;
 
 	io_wrlock(&image->io_lock);
-	r = params ? chain_set_parent(image->chain, params)
+	r = params ? chain_set_parent(image->chain, request->path, params)
 		   : chain_remove_parent(image->chain);
 	pthread_rwlock_unlock(&image->io_lock);
 	if (r == 0)
-		set_info(image, parent);
+		set_info(image, request->parent);
 	return r;
 }
 
-/* R2, R3.  The image's directory is absolute; path is the parent's. */
+/* R2, R3.  The image's directory is absolute. */
 static int protect_and_name(struct store_image *image, const char *directory,
-			    const char *path, struct protected_parent *parent)
+			    const struct view_rebase *request,
+			    struct protected_parent *parent)
 {
 	struct image_params params = { .type = IMAGE_DIFFERENCING };
 	_cleanup_free_ char *relative = NULL;
@@ -229,7 +231,7 @@ static int protect_and_name(struct store_image *image, const char *directory,
 		r = protected_parent_describe(parent, directory, &params,
 					      &relative);
 	if (r == 0)
-		r = name_parent(image, path, &params);
+		r = name_parent(image, request, &params);
 	if (r < 0 && !atomic_load(&chain_leaf(image->chain)->failed))
 		protected_parent_restore(parent);
 	return r;
@@ -248,11 +250,12 @@ static char *directory_of(const struct store *store, const char *path)
 	return directory;
 }
 
-static int flush_and_remove(struct store_image *image)
+static int flush_and_remove(struct store_image *image,
+			    const struct view_rebase *request)
 {
 	int r = view_flush_open(image);
 
-	return r < 0 ? r : name_parent(image, "", NULL);
+	return r < 0 ? r : name_parent(image, request, NULL);
 }
 
 static int set_parent(struct store_image *image,
@@ -276,12 +279,11 @@ static int set_parent(struct store_image *image,
 			    "command again",
 			    request->path);
 	if (!parent)
-		return flush_and_remove(image);
+		return flush_and_remove(image, request);
 	r = settled_parent_open(&image->store->roots[0], request->parent,
 				&protected);
 	return r < 0 ? r
-		     : protect_and_name(image, directory, request->parent,
-					&protected);
+		     : protect_and_name(image, directory, request, &protected);
 }
 
 int view_set_parent(struct store_image *image,

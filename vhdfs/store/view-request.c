@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the requests on an open image have in common: its names. */
+/* The names of an image that is opened, or open, for views and requests. */
 #include "config.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/error.h"
 #include "store/view-internal.h"
+
+char *view_copy_name(struct store_image *image, size_t n)
+{
+	const struct dir_entry *entry;
+	char *path = NULL;
+
+	pthread_mutex_lock(&image->store->lock);
+	entry = image->names;
+	while (entry && n--)
+		entry = entry->next_name;
+	if (entry)
+		path = strdup(entry->real);
+	pthread_mutex_unlock(&image->store->lock);
+	return path;
+}
 
 bool view_has_name(struct store_image *image, const char *path)
 {

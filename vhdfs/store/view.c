@@ -11,6 +11,7 @@
 #include "store/view.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -165,14 +166,38 @@ static void set_chain(struct store_image *image, struct chain *chain,
 	atomic_store(&image->size, chain_size(chain));
 }
 
+/* A child stores the path of its parent from one of its directories: where it
+ * has names in several, the parent may be found from another one than path. The
+ * error is that of path. */
+static int open_by_names(struct store_image *image, const char *path,
+			 bool writable, struct chain **ret)
+{
+	struct parent_cache *cache = image->store->cache;
+	const int flags = writable ? CHAIN_WRITABLE : 0;
+	int r = chain_open(cache, path, flags, ret), rc = r;
+	struct error why;
+	char *other;
+
+	if (r == 0 || r == -EBUSY || error_is_passing(r))
+		return r;
+	why = *error_last();
+	for (size_t n = 0; rc < 0 && (other = view_copy_name(image, n)); n++) {
+		if (strcmp(other, path) != 0)
+			rc = chain_open(cache, other, flags, ret);
+		free(other);
+	}
+	if (rc < 0)
+		error_set(&why);
+	return rc < 0 ? r : 0;
+}
+
 /* path: of the image's file; null: it was removed.  -EAGAIN: another file is
  * at path. */
 static int open_chain(struct store_image *image, const char *path,
 		      bool writable)
 {
 	struct chain *chain;
-	int r = path ? chain_open(image->store->cache, path,
-				  writable ? CHAIN_WRITABLE : 0, &chain)
+	int r = path ? open_by_names(image, path, writable, &chain)
 		     : fail(-ESTALE, "the image was removed from the store");
 
 	if (r < 0)
@@ -320,23 +345,6 @@ static int ensure_chain(struct store_image *image, const char *path,
 	return r;
 }
 
-/* The image's n-th path in the store, the caller's to free; null: it has no
- * more names, or out of memory. */
-static char *copy_name(struct store_image *image, size_t n)
-{
-	const struct dir_entry *entry;
-	char *path = NULL;
-
-	pthread_mutex_lock(&image->store->lock);
-	entry = image->names;
-	while (entry && n--)
-		entry = entry->next_name;
-	if (entry)
-		path = strdup(entry->real);
-	pthread_mutex_unlock(&image->store->lock);
-	return path;
-}
-
 /* Of an image that is open here: its lock excludes the program that replaces
  * the leaf. */
 static int recover_open_leaf(struct store_image *image, const char *name,
@@ -371,8 +379,8 @@ static void recover_leaf(struct store_image *image)
 	const struct root_dir *root = &store->roots[0];
 	char *path;
 
-	for (size_t n = 0; !store->read_only && (path = copy_name(image, n));
-	     n++) {
+	for (size_t n = 0;
+	     !store->read_only && (path = view_copy_name(image, n)); n++) {
 		_cleanup_free_ char *name = path;
 		bool done = false;
 
@@ -435,7 +443,7 @@ static int reopen_chain(struct store_image *image, bool writable)
 		set_chain(image, chain, writable);
 	pthread_rwlock_unlock(&image->io_lock);
 	if (r == -ENOENT) {
-		_cleanup_free_ char *path = copy_name(image, 0);
+		_cleanup_free_ char *path = view_copy_name(image, 0);
 
 		r = change_chain(image, path, writable);
 	}
@@ -472,7 +480,7 @@ int view_reopen(struct store_image *image, bool writable)
 /* Opens the chain for reading, or changes it to that.  With open_lock held. */
 static int reopen_readonly(struct store_image *image)
 {
-	_cleanup_free_ char *path = copy_name(image, 0);
+	_cleanup_free_ char *path = view_copy_name(image, 0);
 
 	return change_chain(image, path, false);
 }
@@ -486,7 +494,7 @@ void view_reopen_if_changed(struct store_image *image)
 		return;
 	check_replaced(image);
 	if (!is_current(image)) {
-		path = copy_name(image, 0);
+		path = view_copy_name(image, 0);
 		if (path && reopen_changed(image, path) < 0)
 			log_error("%s", error_text());
 	}
