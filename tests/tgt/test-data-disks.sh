@@ -358,6 +358,27 @@ test_new_target_is_not_made_without_all_disks() {
 	is_gone pc1 || fail "expected no target: $(shown pc1)"
 }
 
+# The recovery gives an image the write permission that the snapshot took.
+test_shared_image_whose_snapshot_was_killed_gets_no_write_permission() {
+	local image=$scratch/store/masters/maps.vhdx other=$scratch/other status=0
+
+	start_disk_server
+	disks_of_all maps
+	# Elsewhere: the mount would take the snapshot.
+	mkdir "$other"
+	mv "$image" "$other"
+	printf '%-127s\n%-127s\n' "1 kill once 2 rename" "" >"$scratch/control"
+	FAULTS=$scratch/control LD_PRELOAD=$top_builddir/tests/tools/faults.so \
+		vhdfs-img snapshot "$other/maps.vhdx" s 2>"$scratch/killed" ||
+		status=$?
+	equal status 137 "$status"
+	mv "$other"/* "$other"/.maps* "${image%/*}"
+	[ -e "${image%/*}/.maps.vhdx.intent" ] || fail "expected an intent"
+	expect 0 glue apply
+	[ ! -e "${image%/*}/.maps.vhdx.intent" ] || fail "expected a recovery"
+	equal mode 444 "$(stat -c %a "$image")"
+}
+
 test_shared_image_refuses_writes() {
 	serve maps
 	[ ! -w "$scratch/store/masters/maps.vhdx" ] ||

@@ -20,7 +20,8 @@
 #include "io/lent-bit.h"
 #include "io/rootdir.h"
 #include "store/child.h"
-#include "store/protected-parent.h"
+#include "store/leaf-replace.h"
+#include "store/settled-parent.h"
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/config/versions.h"
 #include "tgt-glue/reconcile/ancestors.h"
@@ -381,9 +382,11 @@ int client_image_protect(const struct fleet *fleet, const struct disk *disk,
 	*ret_done = false;
 	if (r < 0)
 		return fail_errno(r, "%s", disk->image);
-	if (!mode_write_bits(st.st_mode))
+	/* A recovery of a killed snapshot gives write bits back. */
+	if (!mode_write_bits(st.st_mode) &&
+	    !leaf_replace_has_intent(&fleet->rootdir, disk->image))
 		return 0;
-	r = protected_parent_open(&fleet->rootdir, disk->image, &image);
+	r = settled_parent_open(&fleet->rootdir, disk->image, &image);
 	if (r == 0)
 		r = protected_parent_protect(&image);
 	protected_parent_close(&image);
