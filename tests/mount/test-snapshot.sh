@@ -427,6 +427,31 @@ test_image_with_a_hard_link_elsewhere_is_snapshotted() {
 	done
 }
 
+# The names of the request are those of another directory than the one by which the
+# mount opened the image.
+test_snapshot_of_an_image_with_hard_links_elsewhere_is_deleted_in_use() {
+	make_store vhdx
+	mkdir -p "$store/m" "$store/a/b" "$store/c" "$store/z"
+	vhdfs-img create --size 20M "$store/m/base.vhdx"
+	vhdfs-img create --parent "$store/m/base.vhdx" "$store/c/p.vhdx"
+	vhdfs-img snapshot "$store/c/p.vhdx" one
+	for name in a/b/q.vhdx z/p.vhdx p.vhdx; do
+		ln "$store/c/p.vhdx" "$store/$name"
+	done
+	choose_seed
+	rm -f "$scratch/p.model"
+	make_model "$scratch/p.model" 20M
+	mount_store "$store" "$mnt"
+	exec 9<>"$mnt/c/p.vhdx.raw"
+	put "$mnt/c/p.vhdx.raw" "$scratch/p.model" write 4096 65536 7
+	expect_error 1 "no snapshot" \
+		vhdfs-img delete-snapshot "$store/a/b/q.vhdx" one
+	expect 0 vhdfs-img delete-snapshot "$store/c/p.vhdx" one
+	[ ! -e "$store/c/p@one.vhdx" ] || fail "expected no snapshot"
+	cmp "$mnt/z/p.vhdx.raw" "$scratch/p.model"
+	exec 9>&-
+}
+
 # The old parent, which is found from no other name, is not in use any more.
 test_image_with_a_hard_link_elsewhere_is_rebased() {
 	make_store vhdx

@@ -46,10 +46,10 @@
  *                     exclusive for a change of the chain; held during I/O.
  *   store.lock        All data of this folder that names no other lock.  Held
  *                     together with io_lock only for a moment by
- *                     view-snapshot.c and view.c.  Under it only names are read (stat,
- *                     readdir) and one is renamed, in a time that depends on
- *                     their number alone.  A wait for examinations releases it
- *                     (store.examined).
+ *                     view-snapshot.c and view.c.  Under it only names are
+ *                     read (stat, readdir) and one is renamed, in a time that
+ *                     depends on their number alone.  A wait for examinations
+ *                     releases it (store.examined).
  *   reserve.lock      The reserve's budget; held over syncfs.
  *   quota.lock        The image's quota and its budget.
  *
