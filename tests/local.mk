@@ -647,6 +647,7 @@ check-installed:
 slow_tests = \
 	tests/crash/test-mutants.sh \
 	tests/crash/test-fault \
+	tests/faults/test-owner.sh \
 	tests/faults/test-power-cut.sh \
 	tests/faults/test-power-cut-online.sh \
 	tests/faults/test-power-cut-rename.sh \
