@@ -25,6 +25,7 @@ cut_parent_vhd="faults/test-power-cut test_rebase_of_a_parent_in_use_vhd"
 moment_flush="faults/test-moments-online test_writes_after_the_flush_of_a_vhdx_snapshot_are_in_it"
 moment_aside="faults/test-moments-online test_image_that_was_put_aside_is_written_over_a_death_of_the_worker"
 moment_child="faults/test-moments-online test_snapshot_that_gets_a_child_during_its_removal_stays"
+owner_rename="img/test-owner test_owner_renames_an_image_with_snapshots"
 kill_syncs="faults/test-rebase-online test_worker_killed_at_each_sync_of_a_vhd_rebase_loses_nothing"
 older_removal="faults/test-rebase-online test_removal_of_the_older_vhdx_snapshot_that_is_killed_can_be_run_again"
 
@@ -44,6 +45,8 @@ link() {
 # link_programs [MUTANT]
 link_programs() {
 	mkdir -p "$scratch/bin"
+	# A user other than root runs them, too.
+	chmod 755 "$lib_dir" "$scratch"
 	[[ $folder = img ]] ||
 		link vhdfs "$MUTANT_VHDFS" "$MUTANT_VHDFS_LIBS" "$@"
 	[[ $folder = fuse ]] ||
@@ -333,6 +336,22 @@ test_detects_open_image_whose_rename_is_not_durable() {
 test_detects_repeated_request_that_is_not_recognized() {
 	finds "$names_snapshot" store/view-snapshot.c \
 		's/if \(snapshot_has_token\(/if (0 \&\& snapshot_has_token(/'
+}
+
+# An owner other than root: lent-bit.c, B1 to B4.
+
+test_unchanged_programs_rename_the_images_of_an_owner() {
+	passes "$owner_rename"
+}
+
+test_detects_write_bit_that_is_not_lent() {
+	finds "$owner_rename" io/lent-bit.c \
+		's/\| S_ISVTX \| S_IWUSR\) < 0/) < 0/'
+}
+
+test_detects_lent_write_bit_that_stays() {
+	finds "$owner_rename" io/lent-bit.c \
+		's/fchmod\(fd, mode_without_lent/0 \&\& fchmod(fd, mode_without_lent/'
 }
 
 # The next worker: restore-moves.c.

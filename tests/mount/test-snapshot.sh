@@ -314,12 +314,9 @@ test_user_of_an_image_opens_it_after_an_interrupted_snapshot() {
 	[ $n -gt 20 ] || fail "expected more than 20 calls, found $n"
 }
 
-# Of an owner other than root, whose mount it is.
-test_mount_of_the_owner_recovers_an_interrupted_snapshot() {
-	local n=1
-
+# make_store_of_user: a store of a user other than root, whose mounts mount_store makes.
+make_store_of_user() {
 	[ "$(id -u)" = 0 ] || skip "needs another user"
-	[ -f "$top_builddir/tests/tools/faults.so" ] || fail "no faults.so"
 	make_store vhdx
 	make_user_directory "$mnt"
 	chown -R 65534:65534 "$store"
@@ -330,6 +327,30 @@ test_mount_of_the_owner_recovers_an_interrupted_snapshot() {
 		"$(command -v vhdfs)" >"$scratch/bin/vhdfs"
 	chmod 755 "$scratch/bin" "$scratch/bin/vhdfs"
 	PATH=$scratch/bin:$PATH
+}
+
+test_mount_of_the_owner_deletes_a_snapshot_in_use() {
+	make_store_of_user
+	mount_store "$store" "$mnt"
+	as_user bash -c 'exec 9<>"$1"
+		vhdfs-img snapshot "$2" one
+		vhdfs-img snapshot "$2" two
+		vhdfs-img delete-snapshot "$2" one
+		vhdfs-img snapshot "$2" three
+		vhdfs-img delete-snapshot "$2" three' - \
+		"$mnt/pc1.vhdx.raw" "$store/pc1.vhdx"
+	equal files "pc1.vhdx pc1@two.vhdx" "$(cd "$store" && echo pc1*)"
+	equal "mode of the snapshot" 444 "$(stat -c %a "$store/pc1@two.vhdx")"
+	unmount "$mnt"
+	same_disk "$store/pc1.vhdx" "$scratch/model"
+	same_disk "$store/pc1@two.vhdx" "$scratch/model"
+}
+
+test_mount_of_the_owner_recovers_an_interrupted_snapshot() {
+	local n=1
+
+	[ -f "$top_builddir/tests/tools/faults.so" ] || fail "no faults.so"
+	make_store_of_user
 	while killed_snapshot $n as_user; do
 		mount_store "$store" "$mnt"
 		as_user bash -c ': <>"$1"' - "$mnt/pc1.vhdx.raw" ||
