@@ -220,6 +220,20 @@ test_readme_of_tests_lists_the_folders_and_shared_files() {
 		done | nothing "file or folder that tests/README does not list"
 }
 
+# The test of the mutants takes an hour, and would tell of it late.
+test_scripts_of_the_mutants_of_the_store_change_their_files() {
+	local mutant
+
+	# shellcheck source=/dev/null
+	. <(sed -e '/^run_tests/d' -e '/lib\.sh"$/d' -e '/MUTANT_CC:-/d' \
+		tests/faults/test-order-mutants.sh)
+	for mutant in "${!script[@]}"; do
+		sed -E "${script[$mutant]}" "vhdfs/${changed_file[$mutant]}" |
+			cmp -s - "vhdfs/${changed_file[$mutant]}" || continue
+		echo "$mutant"
+	done | nothing "mutants that equal their source"
+}
+
 test_shellcheck_finds_nothing_in_scripts() {
 	requires shellcheck
 	shellcheck -S warning -e SC1091,SC3013,SC2154,SC2034,SC2164 contrib/bench \

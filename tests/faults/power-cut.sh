@@ -9,13 +9,17 @@ before_cut() {
 }
 
 # Numbers of syncs: before the first one the command is killed, which the recovery is
-# to find; before the second one, if it is set, a first recovery.
+# to find; before the second one, if it is set, a first recovery.  So what they changed
+# is not durable.  With :CALL, the number of another call.
 killed_at=() killed_command=() recovery=()
 
-# kill_at AT COMMAND...: kills the command before this sync, so that what it changed is
-# not durable.  Sets $seen.
+# kill_at AT COMMAND...: kills the command before this sync or call.  Sets $seen to the
+# number of these.
 kill_at() {
-	arm kill once "$1" sync
+	local call=sync
+
+	[[ $1 != *:* ]] || call=${1#*:}
+	arm kill once "${1%:*}" "$call"
 	run_armed "${@:2}"
 }
 

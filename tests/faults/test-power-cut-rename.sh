@@ -95,6 +95,37 @@ test_recovery_of_what_a_rename_by_hand_left() {
 	rename_pc1 cut_recoveries recovery
 }
 
+# The command is killed before N6, its last link; then the recovery before each of its
+# syncs.  The next recovery finds undone what may be in the page cache only.
+recovery_is_recovered() {
+	local syncs second
+
+	make_store "$1"
+	recovery=(recover_rename)
+	killed_command=(vhdfs-img rename "$dir/pc1.$1" "$dir/pc2.$1")
+	prepare
+	kill_at 1000000:link "${killed_command[@]}"
+	begin_cuts recovery "${recovery[@]}"
+	killed_at=("$seen:link")
+	cut_once 1000000 all "${recovery[@]}"
+	outcome_of_recovery
+	syncs=$seen
+	for ((second = 1; second <= syncs; second++)); do
+		killed_at[1]=$second
+		cut_once 1000000 all "${recovery[@]}"
+		outcome_of_recovery
+	done
+	end_cuts 1
+}
+
+test_recovery_of_a_recovery_vhd() {
+	recovery_is_recovered vhd
+}
+
+test_recovery_of_a_recovery_vhdx() {
+	recovery_is_recovered vhdx
+}
+
 # The command itself, which recovers, and begins anew what was undone.
 test_second_run_vhd() {
 	make_store vhd

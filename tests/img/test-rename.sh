@@ -175,21 +175,27 @@ test_clone_is_not_told_of_snapshots_of_another_image() {
 	[ ! -s stderr ] || fail "expected no message, found $(cat stderr)"
 }
 
-test_clone_of_a_snapshot_and_its_own_snapshot_name_it_anew() {
-	local format
+# Several, as a directory lists a child before or behind its parent.
+test_clones_of_a_snapshot_and_their_own_snapshots_name_it_anew() {
+	local format clone
 
 	for format in vhd vhdx; do
 		make_client $format
-		vhdfs-img create --parent "clients/pc1@a.$e" "clients/clone.$e"
-		vhdfs-img snapshot "clients/clone.$e" own
-		make_older "clone.$e" "clone@own.$e"
+		for clone in clone{1..6}; do
+			vhdfs-img create --parent "clients/pc1@a.$e" \
+				"clients/$clone.$e"
+			vhdfs-img snapshot "clients/$clone.$e" own
+			make_older "$clone.$e" "$clone@own.$e"
+		done
 		vhdfs-img rename "$image" "clients/pc2.$e"
 		shows_models pc2
-		disk-io "clients/clone.$e" read 0 - | cmp - model@a
-		equal warning null "$(key "clients/clone.$e" warning)"
-		equal parent "pc2@a.$e" \
-			"$(basename "$(key "clients/clone@own.$e" parent)")"
-		equal snapshots own "$(names "clients/clone.$e")"
+		for clone in clone{1..6}; do
+			disk-io "clients/$clone.$e" read 0 - | cmp - model@a
+			equal warning null "$(key "clients/$clone.$e" warning)"
+			equal parent "pc2@a.$e" "$(basename \
+				"$(key "clients/$clone@own.$e" parent)")"
+			equal snapshots own "$(names "clients/$clone.$e")"
+		done
 	done
 }
 
