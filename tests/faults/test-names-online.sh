@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Commands on an image that a client has open: the worker dies after each change of a
-# name in the store.  The command succeeds, and no answered write is lost.
+# name in the store, or before each rename.  The command succeeds, and no answered write is lost.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/faults.sh"
 . "${0%/*}/../contents.sh"
@@ -26,19 +26,22 @@ run_delete() {
 	vhdfs-img delete-snapshot "$store/pc.$e" s
 }
 
-# die_after_names ENDING COMMAND: until the worker makes fewer changes.
+# die_after_names ENDING COMMAND LEAST [rename]: until the worker makes fewer changes,
+# which must be more than LEAST; rename: before each of these.
 die_after_names() {
-	local n
+	local n kind=killed
+
+	[ $# = 3 ] || kind=kill
 
 	open_client "$1"
 	what="$2 of an open $1"
 	for ((n = 1; ; n++)); do
-		fault="killed $n"
+		fault="$kind $n"
 		client_writes
 		vhdfs-img snapshot "$store/pc.$e" s
 		cp "$scratch/model" "$scratch/s"
 		client_writes
-		arm killed once $n
+		arm $kind once $n "${4:--}"
 		status=0
 		"run_$2" >"$scratch/stdout" 2>"$scratch/stderr" || status=$?
 		ask
@@ -66,6 +69,15 @@ die_after_names() {
 
 test_worker_killed_after_each_change_of_names_of_a_snapshot_loses_nothing() {
 	die_after_names vhdx snapshot 4
+}
+
+# Between the record of the move and the rename.
+test_worker_killed_before_each_rename_of_a_snapshot_loses_nothing() {
+	die_after_names vhdx snapshot 2 rename
+}
+
+test_worker_killed_before_each_rename_of_a_revert_loses_nothing() {
+	die_after_names vhd revert 2 rename
 }
 
 test_worker_killed_after_each_change_of_names_of_a_revert_loses_nothing() {

@@ -19,6 +19,7 @@ online_revert="faults/test-power-cut-online test_revert_vhd"
 online_removal="faults/test-power-cut-online test_delete_snapshot_vhdx"
 online_rebase="faults/test-power-cut-online test_rebase_vhd"
 names_snapshot="faults/test-names-online test_worker_killed_after_each_change_of_names_of_a_snapshot_loses_nothing"
+rename_snapshot="faults/test-names-online test_worker_killed_before_each_rename_of_a_snapshot_loses_nothing"
 kill_snapshot="faults/test-snapshot-online test_worker_killed_at_each_step_of_a_vhdx_snapshot_loses_nothing"
 kill_rebase="faults/test-rebase-online test_worker_killed_at_each_step_of_a_vhdx_rebase_loses_nothing"
 full_rebase="faults/test-rebase-online test_full_disk_at_each_step_of_a_vhdx_rebase_leaves_the_disk"
@@ -142,6 +143,7 @@ survive cuts_of_a_revert_in_use "$online_revert"
 survive cuts_of_a_removal_in_use "$online_removal"
 survive cuts_of_a_rebase_in_use "$online_rebase"
 survive deaths_after_names_of_a_snapshot "$names_snapshot"
+survive deaths_before_renames_of_a_snapshot "$rename_snapshot"
 survive deaths_of_vhdfs_img_in_a_removal "$older_removal"
 survive deaths_in_a_snapshot "$kill_snapshot"
 survive deaths_in_a_rebase "$kill_rebase"
@@ -294,7 +296,7 @@ detects lent_write_bit_that_stays "$owner_rename" io/lent-bit.c \
 detects restore_that_undoes_a_renamed_leaf "$names_snapshot" \
 	fuse/restore-moves.c \
 	's/return path && !name_is_new_leaf\(path\);/return false;/'
-detects --each restore_that_finishes_a_move_without_a_rename "$kill_snapshot" \
+detects restore_that_finishes_a_move_without_a_rename "$rename_snapshot" \
 	fuse/restore-moves.c \
 	's/return path && !name_is_new_leaf\(path\);/return true;/'
 detects restore_that_keeps_an_old_leaf_writable "$names_snapshot" \
