@@ -17,6 +17,7 @@ cut_parent="faults/test-power-cut test_rebase_of_a_parent_in_use_vhdx"
 online_snapshot="faults/test-power-cut-online test_snapshot_vhdx"
 online_revert="faults/test-power-cut-online test_revert_vhd"
 online_removal="faults/test-power-cut-online test_delete_snapshot_vhdx"
+removal_after_death="faults/test-power-cut-online test_delete_snapshot_vhd_whose_worker_died"
 online_rebase="faults/test-power-cut-online test_rebase_vhd"
 names_snapshot="faults/test-names-online test_worker_killed_after_each_change_of_names_of_a_snapshot_loses_nothing"
 rename_snapshot="faults/test-names-online test_worker_killed_before_each_rename_of_a_snapshot_loses_nothing"
@@ -318,7 +319,10 @@ detects new_parent_that_can_be_written "$online_rebase" \
 	's/r = protected_parent_protect\(parent\);/r = 0;/'
 detects removal_that_is_not_durable "$online_removal" \
 	store/view-rebase.c \
-	's/\(fsync\(fd\) < 0 && errno != EINVAL\)\)/0)/'
+	'/^static int remove_name/,/^}/s/return sync_directory\(fd, path\);/return 0;/'
+detects --each removal_by_a_dead_worker_that_is_not_durable "$removal_after_death" \
+	store/view-rebase.c \
+	's/return sync_removed\(store, snapshot\);/return 0;/'
 detects rebase_that_leaves_the_parent_before_to_the_next_worker "$kill_syncs" \
 	chain/rebase-step.c \
 	'/^int chain_set_parent/,/^}/s/forget_parent\(chain->images\[0\]\);/;/'

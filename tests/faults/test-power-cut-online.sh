@@ -261,6 +261,52 @@ cut_at() {
 	done
 }
 
+has_fired() {
+	ask
+	[ "$fired" = 1 ]
+}
+
+# kill_and_cut AT COMMAND...: the worker dies before the sync number AT, and the next
+# one does the work of the command; the power is cut when that ends.
+kill_and_cut() {
+	local command
+
+	fault="killed before sync $1, cut at the end"
+	prepare
+	arm kill once "$1" sync
+	FAULTS=$control LD_PRELOAD=$faults_so "${@:2}" >"$scratch/stdout" \
+		2>"$scratch/stderr" &
+	command=$!
+	# No wait: the command must not end before.  It may have fewer syncs.
+	until has_fired || ! kill -0 "$command"; do :; done
+	arm cut once 1000000 sync all
+	wait "$command" || true
+	ask
+	ended=$call
+	cuts=$((cuts + fired))
+	power_off
+}
+
+# cut_after_deaths ENDING VERB COMMAND...: what a worker that died had in the page cache
+# only is durable when the command ends.
+cut_after_deaths() {
+	local at
+
+	verb=$2 what="$2 of an open $1" cuts=0
+	cut_once 1000000 none "${@:3}"
+	seen_syncs=$seen
+	power_on
+	choose_points "$seen_syncs"
+	for at in "${ats[@]}"; do
+		# The shell prints a message when a signal kills a program.
+		kill_and_cut "$at" "${@:3}" 2>/dev/null
+		power_on
+	done
+	[ "$cuts" -gt 1 ] || fail "$what: expected power cuts, found $cuts"
+	remark "$what: $cuts power cuts, $seen_syncs syncs"
+	[ "${wrongs:-0}" = 0 ] || fail "expected no errors, found $wrongs"
+}
+
 # cut_power ENDING VERB COMMAND...: cuts the power before syncs of the command, and of
 # the mount that does its work; and at its end.
 cut_power() {
@@ -318,6 +364,17 @@ test_rebase_vhd() {
 test_rebase_vhdx() {
 	make_images vhdx
 	cut_power vhdx rebase vhdfs-img rebase --parent "$store/n.vhdx" "$image"
+}
+
+test_rebase_vhd_whose_worker_died() {
+	make_images vhd
+	cut_after_deaths vhd rebase vhdfs-img rebase --parent "$store/n.vhd" \
+		"$image"
+}
+
+test_delete_snapshot_vhd_whose_worker_died() {
+	make_images vhd
+	cut_after_deaths vhd delete vhdfs-img delete-snapshot "$image" between
 }
 
 run_sample "${VHDFS_SAMPLE:+4}" "$@"

@@ -270,7 +270,8 @@ static int set_parent(struct store_image *image,
 
 	if (!directory)
 		return fail(-ENOMEM, "out of memory");
-	/* A worker that died may have named it in the page cache only. */
+	/* A worker that died may have named it in the page cache only: the
+	 * restore syncs it only if its sync had begun. */
 	if (has_parent(image, parent))
 		return view_flush_open(image);
 	if (!request->unsafe && !chain_rebase_is_complete(image->chain, parent))
@@ -411,29 +412,51 @@ static int check_childless(struct store *store, const char *path,
 		    path, child ? child : possible);
 }
 
-/* D3 */
-static int remove_name(struct store *store, const char *path,
-		       struct file_id file)
+/* The directory of path; -errno with a message. */
+static int open_directory(const struct store *store, const char *path)
 {
 	_cleanup_free_ char *directory = strndup(path, name_last(path) - path);
-	_cleanup_close_ int fd = -1;
-	struct stat st;
+	int fd;
 
 	if (!directory)
 		return fail(-ENOMEM, "out of memory");
 	fd = root_dir_openat(&store->roots[0], *directory ? directory : ".",
 			     O_RDONLY | O_DIRECTORY);
+	return fd < 0 ? fail_errno(fd, "%s", path) : fd;
+}
+
+static int sync_directory(int fd, const char *path)
+{
+	return fsync(fd) < 0 && errno != EINVAL ? fail_errno(-errno, "%s", path)
+						: 0;
+}
+
+/* D3 */
+static int remove_name(struct store *store, const char *path,
+		       struct file_id file)
+{
+	_cleanup_close_ int fd = open_directory(store, path);
+	struct stat st;
+
 	if (fd < 0)
-		return fail_errno(fd, "%s", path);
+		return fd;
 	if (fstatat(fd, name_last(path), &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return fail_errno(-errno, "%s", path);
 	if (!file_id_equal(file_id_of(&st), file))
 		return fail(-EBUSY, "%s: was replaced by another program",
 			    path);
-	if (unlinkat(fd, name_last(path), 0) < 0 ||
-	    (fsync(fd) < 0 && errno != EINVAL))
+	if (unlinkat(fd, name_last(path), 0) < 0)
 		return fail_errno(-errno, "%s", path);
-	return 0;
+	return sync_directory(fd, path);
+}
+
+/* A request that is repeated finds no file; the worker that died may have
+ * removed it in the page cache only. */
+static int sync_removed(const struct store *store, const char *path)
+{
+	_cleanup_close_ int fd = open_directory(store, path);
+
+	return fd < 0 ? fd : sync_directory(fd, path);
 }
 
 /* Excludes a program that is making a child of the file, where no chain of this
@@ -480,9 +503,8 @@ int view_remove_snapshot(struct store_image *image, const char *path,
 	if (!view_has_name(image, path))
 		return fail(-ESTALE, "%s: expected a name of the image", path);
 	r = root_dir_open(&store->roots[0], snapshot, false, &io, NULL);
-	/* As a request that is repeated finds it. */
 	if (r == -ENOENT)
-		return 0;
+		return sync_removed(store, snapshot);
 	if (r < 0)
 		return r;
 	if (!snapshot_is_marked(io->fd, path))
