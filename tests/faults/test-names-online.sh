@@ -31,7 +31,7 @@ run_delete() {
 die_after_names() {
 	local n kind=killed
 
-	[ $# = 3 ] || kind=kill
+	[ $# = 3 ] || kind="kill"
 
 	open_client "$1"
 	what="$2 of an open $1"
