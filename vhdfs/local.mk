@@ -179,6 +179,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/leaf-intent.h \
 	vhdfs/store/leaf-keep.c \
 	vhdfs/store/leaf-keep.h \
+	vhdfs/store/leaf-place.c \
+	vhdfs/store/leaf-place.h \
 	vhdfs/store/leaf-replace.c \
 	vhdfs/store/leaf-replace.h \
 	vhdfs/store/leaf-steps.c \

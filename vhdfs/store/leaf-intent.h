@@ -12,7 +12,7 @@
 #include <limits.h>
 #include <sys/types.h>
 
-#include "store/leaf-steps.h"
+#include "store/leaf-place.h"
 
 struct leaf_intent {
 	char keep[NAME_MAX + 1]; /* KEEP; empty: none */

@@ -7,7 +7,7 @@
 #ifndef VHDFS_STORE_LEAF_KEEP_H
 #define VHDFS_STORE_LEAF_KEEP_H
 
-#include "store/leaf-steps.h"
+#include "store/leaf-place.h"
 
 /* 0; -EEXIST with a message if KEEP exists, or a name that Windows takes for
  * the same; or another -errno with a message.  null: none. */

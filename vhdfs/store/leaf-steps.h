@@ -16,35 +16,8 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-#include "io/rootdir.h"
+#include "store/leaf-place.h"
 #include "store/protected-parent.h"
-
-/* The directory and the names of an image, and its old leaf. */
-struct leaf_place {
-	const struct root_dir *rootdir;
-	char *dir;           /* absolute; owned */
-	const char *name;    /* NAME */
-	char *path;          /* dir and name; owned */
-	char *leaf, *intent; /* the hidden names; owned */
-	int fd;              /* of the directory; owned */
-	/* Set by the caller, and the caller's: the old leaf's file, locked; and
-	 * its image, which leaf_write and leaf_mark need. */
-	struct io *io;
-	struct image *img;
-	struct stat st; /* of the old leaf's file: leaf_place_check */
-	/* The .NAME.leaf that leaf_create made: keeps its lock; owned; -1:
-	 * none. */
-	int made;
-};
-
-/* Opens the directory of the image at real, a path that root_dir_open returned.
- * The root directory outlives the place.
- * leaf_place_fini frees what is owned, after a failure too. */
-int leaf_place_init(struct leaf_place *place, const struct root_dir *rootdir,
-		    const char *real);
-void leaf_place_fini(struct leaf_place *place);
-/* Checks that NAME is the file io.  -EBUSY: it is another one now. */
-int leaf_place_check(struct leaf_place *place);
 
 /* Finishes or undoes what an interrupted replacement of NAME left; see RECOVERY
  * in leaf-steps.c.  *ret_done, if not null: there was something.  -EBUSY: a
@@ -64,9 +37,8 @@ int leaf_link(const struct leaf_place *place, const char *keep);
 /* L5.  mark may be null. */
 int leaf_mark(const struct leaf_place *place, const char *mark,
 	      struct protected_parent *parent);
-/* L6, which leaf_sync_dir makes durable. */
+/* L6, which leaf_sync_dir (leaf-place.h) makes durable. */
 int leaf_rename(const struct leaf_place *place);
-int leaf_sync_dir(const struct leaf_place *place);
 
 /* Removes .NAME.leaf, if there is one: this process's, or one that no process
  * has locked.  See FILES WITHOUT A NAME in leaf-steps.c.  -EBUSY: another
