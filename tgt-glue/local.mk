@@ -181,6 +181,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/orphan-images.h \
 	tgt-glue/reconcile/pass.h \
 	tgt-glue/reconcile/plan-print.c \
+	tgt-glue/reconcile/plan-resets.c \
 	tgt-glue/reconcile/plan.c \
 	tgt-glue/reconcile/plan.h \
 	tgt-glue/reconcile/quotas.c \

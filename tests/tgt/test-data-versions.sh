@@ -178,6 +178,28 @@ test_disk_that_cannot_go_over_is_named_and_the_other_one_does() {
 	is_on pc1 2
 }
 
+test_disk_in_use_does_not_keep_the_other_one_from_going_over() {
+	start_games pc1 <<-END
+		update = reset
+	END
+	sed -i '/^\[client pc1\]/a update = reset' "$scratch/fleet.conf"
+	write_disk disks/games/pc1.vhdx saved
+	produce 2
+	produce 2 games
+	exec 8<"$scratch/mnt/disks/games/pc1.vhdx.raw"
+	expect 4 glue apply
+	said '^tgt-glue: pc1: image: skipped: its disk is open: .*`tgt-glue reset --disk games pc1'
+	did '^pc1: target: made again \(its master is masters/win11@2.vhdx now\)$'
+	is_on pc1 2
+	games_is_on pc1 1
+	# It is the only one then.
+	expect 4 glue apply
+	said '^tgt-glue: pc1: skipped: its disk is open'
+	exec 8<&-
+	expect 0 glue apply
+	games_is_on pc1 2
+}
+
 test_logged_in_client_goes_over_at_its_logout() {
 	start_games pc1 pc2 <<-END
 		update = reset

@@ -36,33 +36,6 @@ static bool loses_no_rule(struct arena *arena, const struct client *client,
 	return true;
 }
 
-bool plan_follows(const struct plan_options *options, const struct disk *disk)
-{
-	for (size_t i = 0; i < options->n_follow; i++)
-		if (options->follow[i] == disk)
-			return true;
-	return false;
-}
-
-bool plan_resets(const struct plan_options *options, const struct disk *disk)
-{
-	const char *name = disk->client->name;
-
-	return (strings_have(&options->reset, name) &&
-		text_equal(disk->name, options->reset_disk)) ||
-	       (strings_have(&options->boot, name) && disk->reset_boot) ||
-	       plan_follows(options, disk);
-}
-
-bool plan_resets_client(const struct plan_options *options,
-			const struct client *client)
-{
-	for (size_t i = 0; i < client->n_disks; i++)
-		if (plan_resets(options, &client->disks[i]))
-			return true;
-	return false;
-}
-
 bool work_adds(const struct work *work, const struct disk *disk)
 {
 	return KIND(work->kind) & WORKS_STAY && !work->no_disks &&
@@ -215,38 +188,6 @@ static const struct tgtd_target *number_holder(const struct plan *plan,
 	return t && strcmp(t->name, client->iqn) != 0 && !t->ours ? t : NULL;
 }
 
-/* "its master is MASTER now", of each disk that goes over; null: none does. */
-static const char *follow_reason(struct plan *plan, const struct client *client)
-{
-	const char *text = NULL;
-
-	for (size_t i = 0; i < client->n_disks; i++) {
-		const struct disk *disk = &client->disks[i];
-
-		if (!plan_follows(plan->options, disk))
-			continue;
-		text = arena_printf(
-			&plan->arena, "%s%s%sits master is %s now",
-			text ? text : "", text ? "; " : "",
-			disk->name ? arena_printf(&plan->arena,
-						  "disk %s: ", disk->name)
-				   : "",
-			disk->master);
-	}
-	return text;
-}
-
-static const char *reset_reason(struct plan *plan, const struct client *client)
-{
-	const char *follows = follow_reason(plan, client);
-
-	if (follows)
-		return follows;
-	return plan->clients->which  ? "restore"
-	       : plan->clients->from ? "rename"
-				     : "reset";
-}
-
 /* The difference, and the work that removes it; null: none. */
 static const char *client_difference(struct plan *plan,
 				     const struct client *client,
@@ -265,7 +206,7 @@ static const char *client_difference(struct plan *plan,
 	if (!reset && opened_ends_sessions(target))
 		why = "answered writes may be lost: the mount was made anew";
 	else if (reset && *ret_kind != WORK_REMAKE)
-		why = reset_reason(plan, client);
+		why = plan_reset_reason(plan, client);
 	else
 		return why;
 	*ret_kind = WORK_REMAKE;

@@ -133,6 +133,10 @@ bool plan_resets_client(const struct plan_options *options,
 			const struct client *client);
 /* True if the disk goes over to another version. */
 bool plan_follows(const struct plan_options *options, const struct disk *disk);
+/* The disk does not go over. */
+void plan_unfollow(struct plan_options *options, const struct disk *disk);
+/* Why disks of the client get fresh images, in the plan's arena. */
+const char *plan_reset_reason(struct plan *plan, const struct client *client);
 
 /* True if the work gives its target, which stays, the disk, which it lacks. */
 bool work_adds(const struct work *work, const struct disk *disk);

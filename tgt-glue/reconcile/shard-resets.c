@@ -23,23 +23,57 @@ static bool is_failure(const struct shard_pass *pass)
 	       code != -EPERM;
 }
 
-/* image_replace_check of the client's disks that are reset. */
+/* image_replace_check of the client's disks that are reset; *ret_failed: the
+ * first that cannot be. */
 static int check_images(struct shard_pass *pass, const struct client *client,
-			pid_t tgtd)
+			pid_t tgtd, const struct disk **ret_failed)
 {
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
-		if (plan_resets(&pass->all->options, &client->disks[i]))
-			r = image_replace_check(pass->clients,
-						&client->disks[i], tgtd);
+	for (size_t i = 0; r == 0 && i < client->n_disks; i++) {
+		*ret_failed = &client->disks[i];
+		if (plan_resets(&pass->all->options, *ret_failed))
+			r = image_replace_check(pass->clients, *ret_failed,
+						tgtd);
+	}
+	return r;
+}
+
+static size_t count_resets(const struct plan_options *options,
+			   const struct client *client)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < client->n_disks; i++)
+		n += plan_resets(options, &client->disks[i]);
+	return n;
+}
+
+/* A disk that cannot go over to another version stays, and the other disks of
+ * the client are reset. */
+static int check_work(struct shard_pass *pass, struct work *work)
+{
+	struct plan_options *options = &pass->all->options;
+	const struct disk *failed;
+	pid_t pid;
+	int r = tgtd_state_pid(&pass->live, &pid);
+
+	if (r < 0)
+		return r;
+	r = check_images(pass, work->client, pid, &failed);
+	while (r < 0 && plan_follows(options, failed) &&
+	       count_resets(options, work->client) > 1) {
+		report_not_replaced(pass, work->name, error_text(), false);
+		plan_unfollow(options, failed);
+		work->why = plan_reset_reason(&pass->plan, work->client);
+		r = check_images(pass, work->client, pid, &failed);
+	}
 	return r;
 }
 
 void shard_resets_check(struct shard_pass *pass)
 {
 	struct plan *plan = &pass->plan;
-	pid_t pid;
 
 	image_resets_begin(pass->clients);
 	for (struct work *w = NULL; (w = work_next(plan, w, KINDS_ALL));)
@@ -47,8 +81,7 @@ void shard_resets_check(struct shard_pass *pass)
 		    (pass->clients->from ||
 		     !boot_resets_concern(pass->clients, plan->options,
 					  w->client)) &&
-		    (tgtd_state_pid(&pass->live, &pid) < 0 ||
-		     check_images(pass, w->client, pid) < 0))
+		    check_work(pass, w) < 0)
 			work_stop(plan, w,
 				  is_failure(pass) ? OUTCOME_FAILED
 						   : OUTCOME_SKIPPED,
@@ -59,7 +92,8 @@ void shard_resets_check(struct shard_pass *pass)
 /* Without tgtd: replaces the images of the client's disks that are reset. */
 static int replace_images(struct shard_pass *pass, const struct client *client)
 {
-	int r = check_images(pass, client, 0);
+	const struct disk *failed;
+	int r = check_images(pass, client, 0, &failed);
 
 	for (size_t i = 0; r == 0 && i < client->n_disks; i++)
 		if (plan_resets(&pass->all->options, &client->disks[i]))
