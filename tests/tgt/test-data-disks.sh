@@ -617,6 +617,10 @@ test_mistakes_are_reported() {
 		'[disk a]' 'lun = 2' 'size = 1G' 'master = masters/games'
 	mistaken '\[disk a\]: reset: expected none for a disk with size' \
 		'[disk a]' 'lun = 2' 'size = 1G' 'reset = boot'
+	mistaken '\[disk a\]: update: expected none for a disk with image' \
+		'[disk a]' 'lun = 2' 'image = masters/games' 'update = reset'
+	mistaken 'update: expected reset or keep, found' \
+		'[disk a]' 'lun = 2' 'master = masters/games' 'update = yes'
 	mistaken '\[disk a\]: readonly: expected yes' \
 		'[disk a]' 'lun = 2' 'image = masters/games' 'readonly = no'
 	mistaken '\[disk a\]: master: expected an image masters/none.* found' \
