@@ -123,13 +123,13 @@ test_both_disks_go_over_at_once() {
 test_many_clients_go_over_in_several_passes() {
 	local clients
 
-	mapfile -t clients < <(seq -f 'pc%g' 40)
+	mapfile -t clients < <(seq -f 'pc%g' 70)
 	start_games "${clients[@]}" </dev/null
 	produce 2 games
 	expect 0 glue apply
-	equal "gone over" 40 "$(grep -c 'made again (disk games: its master' \
+	equal "gone over" 70 "$(grep -c 'made again (disk games: its master' \
 		"$scratch/stdout")"
-	equal "clients of version 2" 40 "$(glue versions games --json |
+	equal "clients of version 2" 70 "$(glue versions games --json |
 		jq '.[1].clients | length')"
 	kept "${clients[@]}"
 }
