@@ -5,10 +5,12 @@
 #include "tgt-glue/command/command.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "store/store.h"
 #include "tgt-glue/config/read.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
@@ -69,8 +71,17 @@ int command_load_locked(const struct command_line *line, struct fleet *fleet)
  * or something that another pass does. */
 enum rest { REST_NONE, REST_OBSTACLE, REST_MORE };
 
+static void close_images(struct store **images)
+{
+	if (*images)
+		store_close(*images);
+	*images = NULL;
+}
+
+/* *images: the catalog of the pass before, or null; the caller closes it. */
 static int apply_once(const struct command_line *line,
-		      struct messages *messages, enum rest *ret_rest)
+		      struct messages *messages, struct store **images,
+		      enum rest *ret_rest)
 {
 	_cleanup_close_ int lock = -1;
 	_cleanup_(fleet_fini) struct fleet fleet;
@@ -86,7 +97,12 @@ static int apply_once(const struct command_line *line,
 	lock = command_load_locked(line, &fleet);
 	if (lock < 0)
 		return CLI_FAILED;
+	/* fleet.conf may name another store than before. */
+	if (*images && strcmp(store_root(*images), fleet.rootdir.path) != 0)
+		close_images(images);
+	reconcile.clients.images = *images;
 	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
+	*images = steal(reconcile.clients.images);
 	if (reconcile.more)
 		*ret_rest = REST_MORE;
 	else if (code != CLI_DONE && reconcile.waiting)
@@ -98,15 +114,16 @@ static int apply_once(const struct command_line *line,
 int command_apply(const struct command_line *line)
 {
 	_cleanup_(messages_fini) struct messages messages = { 0 };
+	_cleanup_(close_images) struct store *images = NULL;
 	enum rest rest;
-	int code = apply_once(line, &messages, &rest);
+	int code = apply_once(line, &messages, &images, &rest);
 
 	while (rest == REST_MORE || (rest == REST_OBSTACLE && line->wait)) {
 		messages_next_pass(&messages);
 		/* The lock is free meanwhile: another process may apply. */
 		if (rest == REST_OBSTACLE)
 			sleep(1);
-		code = apply_once(line, &messages, &rest);
+		code = apply_once(line, &messages, &images, &rest);
 	}
 	return code;
 }

@@ -209,16 +209,26 @@ void client_images_inspect(struct clients *clients)
 		client_image_inspect(clients, &clients->fleet->disks[i]);
 }
 
+/* Has the inspected image no data, and this image as its parent? */
+static bool shows(const struct clients *clients, const struct disk *disk,
+		  const char *parent)
+{
+	const struct disk_state *state = clients_disk(clients, disk);
+
+	return state->image == CHILD_READY && parent &&
+	       !fleet_no_file(clients->fleet, parent) &&
+	       same_file(clients->fleet, state->parent, parent) &&
+	       image_holds_nothing(clients->fleet, disk->child);
+}
+
 bool client_image_is_fresh(struct clients *clients, const struct disk *disk)
 {
 	struct image *image;
 	bool fresh;
 
 	client_image_inspect(clients, disk);
-	if (clients_disk(clients, disk)->image != CHILD_READY ||
-	    !image_shows(
-		    clients->fleet, disk->child,
-		    kept_image_base(clients->arena, clients->fleet, disk)) ||
+	if (!shows(clients, disk,
+		   kept_image_base(clients->arena, clients->fleet, disk)) ||
 	    image_open_unlocked(clients->fleet, disk->child, &image, NULL) < 0)
 		return false;
 	fresh = !disk->block_size || image->block_size == disk->block_size;
@@ -226,14 +236,11 @@ bool client_image_is_fresh(struct clients *clients, const struct disk *disk)
 	return fresh;
 }
 
-bool client_image_is_empty(struct clients *clients, const struct disk *disk)
+bool client_image_is_empty(const struct clients *clients,
+			   const struct disk *disk)
 {
-	const struct disk_state *state = clients_disk(clients, disk);
-
-	client_image_inspect(clients, disk);
 	/* Snapshots between the image and a version have data. */
-	return state->image == CHILD_READY && state->version &&
-	       image_shows(clients->fleet, disk->child, state->version);
+	return shows(clients, disk, clients_disk(clients, disk)->version);
 }
 
 /* Checks that the parents of a new child can be opened. */

@@ -17,9 +17,10 @@ void client_images_inspect(struct clients *clients);
  * the wanted block size, without any data.  The caller excludes writers.
  */
 bool client_image_is_fresh(struct clients *clients, const struct disk *disk);
-/* True if the image has no data and is a child of a version of its master,
- * wanted or not.  The caller excludes writers. */
-bool client_image_is_empty(struct clients *clients, const struct disk *disk);
+/* True if the image, which was inspected, has no data and is a child of a
+ * version of its master, wanted or not.  The caller excludes writers. */
+bool client_image_is_empty(const struct clients *clients,
+			   const struct disk *disk);
 /* Replaces the image, which nothing has open, by a fresh child of the master in
  * one step.  0, or -errno with a message: then it is as it was. */
 int client_image_replace(struct clients *clients, const struct disk *disk);

@@ -76,7 +76,7 @@ static bool is_answered(const struct reconcile *reconcile,
 }
 
 /* How many clients go over in one pass. */
-enum { AT_ONCE = 128 };
+enum { AT_ONCE = 64 };
 
 /* How many clients stay with the disk of that name on a master. */
 struct staying {
