@@ -302,6 +302,7 @@ EXTRA_DIST += \
 	tests/bench/requirements \
 	tests/bench/sides.sh \
 	tests/bench/works-file.sh \
+	tests/bench/works-fleet.sh \
 	tests/bench/works-images.sh \
 	tests/bench/works-snapshots.sh \
 	tests/bench/works-storm.sh \
