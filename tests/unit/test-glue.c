@@ -519,9 +519,59 @@ static void forged_target_is_an_unknown_target(void **state)
 	tgtd_state_fini(&live);
 }
 
+/* The index grows, and pairs get other places. */
+static void pairs_are_found_after_drops_and_a_sort(void **state)
+{
+	enum { N = 1000 };
+	struct arena arena = { 0 };
+	struct pairs pairs = { 0 };
+	char key[16];
+
+	(void)state;
+	assert_null(pairs_get(&pairs, "0"));
+	for (int i = 0; i < N; i++) {
+		snprintf(key, sizeof key, "%d", N - i);
+		pairs_set(&arena, &pairs, key, "old");
+		pairs_set(&arena, &pairs, key, key);
+	}
+	for (int i = 3; i <= N; i += 3) {
+		snprintf(key, sizeof key, "%d", i);
+		pairs_drop(&pairs, key);
+		assert_null(pairs_get(&pairs, key));
+	}
+	assert_int_equal(pairs.n, N - N / 3);
+	assert_string_equal(pairs.v[0].key, "1000");
+	pairs_sort(&pairs);
+	assert_string_equal(pairs.v[0].key, "1");
+	for (int i = 1; i <= N; i++) {
+		const char *value;
+
+		snprintf(key, sizeof key, "%d", i);
+		value = pairs_get(&pairs, key);
+		assert_int_equal(!value, i % 3 == 0);
+		assert_true(!value || !strcmp(value, key));
+	}
+	arena_fini(&arena);
+}
+
+static void index_finds_the_first_of_equal_keys(void **state)
+{
+	struct arena arena = { 0 };
+	struct index index = { 0 };
+
+	(void)state;
+	index_add(&arena, &index, "a", 4);
+	index_add(&arena, &index, "a", 5);
+	assert_int_equal(index_find(&index, "a"), 4);
+	assert_int_equal(index_find(&index, "b"), NOT_FOUND);
+	arena_fini(&arena);
+}
+
 int main(void)
 {
 	const struct CMUnitTest glue[] = {
+		cmocka_unit_test(pairs_are_found_after_drops_and_a_sort),
+		cmocka_unit_test(index_finds_the_first_of_equal_keys),
 		cmocka_unit_test(tids_are_in_range_and_spread),
 		cmocka_unit_test(stamps_are_dates),
 		cmocka_unit_test(next_stamp_is_greater_than_all),
