@@ -114,6 +114,28 @@ test_refusal_of_an_unknown_initiator_has_no_client() {
 	stop_watch
 }
 
+# A Windows initiator chooses its name itself.
+test_refused_initiator_is_known_by_its_earlier_login() {
+	make_journal
+	start_fleet pc1 pc2 </dev/null
+	initiator_options=(-i iqn.1991-05.com.microsoft:desk)
+	hold_session pc2
+	wait_until 10 has_event login
+	end_session
+	entry 'CHAP initiator auth.: authentication of iqn.1991-05.com.microsoft:desk failed (wrong secret!?)'
+	wait_until 10 has_event refused
+	equal "client" pc2 "$(field refused client)"
+	# A name of two clients is of none.
+	hold_session pc1
+	wait_until 10 eval '[ "$(count login pc1)" = 1 ]'
+	end_session
+	entry 'No valid user/pass combination for initiator iqn.1991-05.com.microsoft:desk found'
+	wait_until 10 has_refusals \
+		"iqn.1991-05.com.microsoft:desk iqn.1991-05.com.microsoft:desk"
+	equal "client" null "$(field refused client)"
+	stop_watch
+}
+
 refusals() {
 	events 'select(.event == "refused") | .initiator' | paste -sd ' '
 }

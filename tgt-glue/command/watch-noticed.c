@@ -5,10 +5,12 @@
 #include "tgt-glue/command/watch-noticed.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/worker-deaths.h"
@@ -94,38 +96,71 @@ static bool check_deaths(struct watch *w)
 	return true;
 }
 
-/* The client whose present session, on any shard, has an initiator of that
- * name; null: none, or several. */
-static const struct client *logged_in_as(const struct watch *w,
-					 const char *initiator)
+/* Takes the client of a login of that initiator from a line of the event log.
+ * False: it is another client than *client. */
+static bool take_login(struct arena *arena, const char *line,
+		       const char *initiator, const char **client)
 {
-	const struct client *found = NULL;
+	json_t *event = NULL;
+	const char *name;
+	bool same = true;
 
-	for (size_t s = 0; s < SHARDS_MAX; s++)
-		for (size_t i = 0; i < w->shards[s].sessions.n; i++) {
-			const struct session *session =
-				&w->shards[s].sessions.v[i];
-			const struct client *client;
-
-			if (strcmp(session->initiator, initiator) != 0)
-				continue;
-			client = fleet_client_by_iqn(&w->fleet, session->iqn);
-			if (found && client != found)
-				return NULL;
-			found = client;
-		}
-	return found;
+	/* Most lines need no parser. */
+	if (strstr(line, initiator) && strstr(line, "\"login\""))
+		event = event_parse(line);
+	name = event ? event_client(event) : NULL;
+	if (name &&
+	    text_equal("login",
+		       json_string_value(json_object_get(event, "event"))) &&
+	    text_equal(initiator, json_string_value(json_object_get(
+					  event, "initiator")))) {
+		same = !*client || !strcmp(*client, name);
+		*client = arena_strdup(arena, name);
+	}
+	json_decref(event);
+	return same;
 }
 
-static const char *client_of(const struct watch *w, const char *initiator)
+static bool take_logins(struct arena *arena, const char *file,
+			const char *initiator, const char **client)
+{
+	_cleanup_fclose_ FILE *f = fopen(file, "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	bool same = true;
+
+	while (f && same && getline(&line, &size, f) > 0)
+		same = take_login(arena, line, initiator, client);
+	return same;
+}
+
+/* The only client that an initiator of that name was logged in to, as the event
+ * log says; null: none, or several. */
+static const char *logged_in_as(const struct watch *w, struct arena *arena,
+				const char *initiator)
+{
+	const char *file = w->fleet.log_file, *client = NULL;
+
+	return take_logins(arena, arena_printf(arena, "%s.1", file), initiator,
+			   &client) &&
+			       take_logins(arena, file, initiator, &client)
+		       ? client
+		       : NULL;
+}
+
+static const char *client_of(const struct watch *w, struct arena *arena,
+			     const char *initiator)
 {
 	const struct client *client = NULL;
+	const char *name;
 
-	if (initiator)
-		client = fleet_client_by_initiator(&w->fleet, initiator);
-	if (initiator && !client)
-		client = logged_in_as(w, initiator);
-	return client ? client->name : NULL;
+	if (!initiator)
+		return NULL;
+	client = fleet_client_by_initiator(&w->fleet, initiator);
+	if (client)
+		return client->name;
+	name = logged_in_as(w, arena, initiator);
+	return name && fleet_client(&w->fleet, name) ? name : NULL;
 }
 
 /* Whether it is to be logged: not too many are, nor the same again. */
@@ -179,9 +214,10 @@ static void take_entry(void *arg, const struct journal_entry *entry)
 	struct login_refusal found;
 
 	while (login_refusal_next(&text, &arena, &found)) {
-		const struct refusal refusal = { client_of(w, found.initiator),
-						 entry->time, found.initiator,
-						 found.reason };
+		const struct refusal refusal = {
+			client_of(w, &arena, found.initiator), entry->time,
+			found.initiator, found.reason
+		};
 
 		if (!is_news(w, &refusal))
 			continue;
