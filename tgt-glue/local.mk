@@ -239,6 +239,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/versions/reparent.h \
 	tgt-glue/versions/retire.c \
 	tgt-glue/versions/retire.h \
+	tgt-glue/versions/version-events.c \
+	tgt-glue/versions/version-events.h \
 	$(NULL)
 LIBGLUE_LIBS = \
 	tgt-glue/libglue.a \

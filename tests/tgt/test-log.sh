@@ -4,6 +4,7 @@
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 . "${0%/*}/events.sh"
+. "${0%/*}/versions.sh"
 
 # write_log: a log of known events, the last one a minute ago.
 write_log() {
@@ -160,6 +161,33 @@ test_failed_reset_is_logged_once_with_its_reason() {
 		fail "expected the reason, found: $(field reset-failed why)"
 	equal "resets" 0 "$(count reset pc1)"
 	stop_watch
+}
+
+# pc2 has written nothing, and goes over.
+test_publish_and_promote_and_who_goes_over_are_logged() {
+	start_plain vhdx pc1 pc2 </dev/null
+	write_disk clients/pc1.vhdx new
+	expect 0 glue publish pc1 masters/win11
+	expect 0 glue promote masters/win11
+	expect 0 glue apply
+	for kind in publish promote; do
+		equal "$kind" "masters/win11.vhdx 2" \
+			"$(field "$kind" master) $(field "$kind" version)"
+	done
+	equal "client" pc1 "$(field publish client)"
+	equal "reset" "pc2 masters/win11@2.vhdx" \
+		"$(field reset client) $(field reset master)"
+	expect 0 glue log pc1
+	did '  pc1: version 2 of masters/win11.vhdx was made, and is under test$'
+	expect 0 glue log
+	did '  version 2 of masters/win11.vhdx is in production$'
+}
+
+test_removal_of_a_version_is_logged() {
+	start_versions pc1 </dev/null
+	expect 0 glue retire masters/win11 2
+	equal "retire" "masters/win11.vhdx 2" \
+		"$(field retire master) $(field retire version)"
 }
 
 test_low_space_is_logged() {

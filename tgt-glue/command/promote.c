@@ -15,6 +15,7 @@
 #include "tgt-glue/command/version-operand.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/versions/retire.h"
+#include "tgt-glue/versions/version-events.h"
 
 /* The clients of the family that are not on the version that they want. */
 static void report(const struct fleet *fleet, const char *family)
@@ -57,6 +58,7 @@ int command_promote(const struct command_line *line)
 	    promote_run(&fleet, family, number, line->back, &number) < 0)
 		return command_failed();
 	print_line(stdout, "%s: version %u is in production", family, number);
+	version_event(&fleet, "promote", NULL, family, number);
 	if (retire_old(&fleet, family) < 0)
 		return command_failed();
 	/* The masters of the clients are others now. */

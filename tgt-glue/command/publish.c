@@ -18,6 +18,7 @@
 #include "tgt-glue/config/values.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/versions/retire.h"
+#include "tgt-glue/versions/version-events.h"
 
 /* The version has the format of the disk's image. */
 static int check_format(const struct disk *disk, const char *family)
@@ -153,5 +154,6 @@ int command_publish(const struct command_line *line)
 		stdout,
 		"%s: version %u, of %s, is under test; `tgt-glue promote %s' puts it in production",
 		family, number, disk_owner_words(&arena, disk), family);
+	version_event(&fleet, "publish", disk->client->name, family, number);
 	return retire_old(&fleet, family) < 0 ? command_failed() : CLI_DONE;
 }

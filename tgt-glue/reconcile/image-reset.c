@@ -439,11 +439,11 @@ static void write_event(const struct reset *reset)
 	const struct event_log log = { reset->fleet->log_file,
 				       reset->messages };
 	const char *old = reset->removed ? NULL : reset->old;
-	const struct event event = { "reset", reset->disk->client->name,
-				     LOG_NOTICE,
-				     json_pack("{s:s, s:o?}", "image",
-					       reset->disk->child, "old",
-					       json_text(old)) };
+	const struct event event = {
+		"reset", reset->disk->client->name, LOG_NOTICE,
+		json_pack("{s:s, s:o?, s:s?}", "image", reset->disk->child,
+			  "old", json_text(old), "master", reset->disk->master)
+	};
 
 	event_write(&log, &event, "%s is fresh%s%s", reset->disk->child,
 		    old ? "; the old image is " : "", old ? old : "");

@@ -15,6 +15,7 @@
 #include "tgt-glue/config/children.h"
 #include "tgt-glue/reconcile/saved-states.h"
 #include "tgt-glue/versions/links.h"
+#include "tgt-glue/versions/version-events.h"
 
 struct retirement {
 	const struct fleet *fleet;
@@ -194,9 +195,12 @@ static int retire(struct retirement *t, const struct version *version)
 		r = check_children(t, version);
 	if (r == 0)
 		r = remove_version(t, version);
-	if (r == 0)
-		print_line(stdout, "%s: removed", version->path);
-	return r;
+	if (r < 0)
+		return r;
+	print_line(stdout, "%s: removed", version->path);
+	version_event(t->fleet, "retire", NULL, t->versions.family,
+		      version->number);
+	return 0;
 }
 
 static int begin(struct retirement *t, const char *family)
