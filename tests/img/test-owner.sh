@@ -136,6 +136,18 @@ test_owner_rebases_a_snapshot() {
 	done
 }
 
+# Just before its end it has the mode of the snapshot.
+test_owner_removes_the_rest_of_a_killed_replacement() {
+	make_images vhdx
+	as_user cp pc1@two.vhdx .pc1@two.vhdx.leaf
+	chmod 444 .pc1@two.vhdx.leaf
+	as_user vhdfs-img delete-snapshot --copy pc1.vhdx one
+	equal hidden "" "$(find . -name '.?*')"
+	shows pc1 pc1
+	shows pc1@two pc1@two
+	all_protected
+}
+
 test_snapshot_of_another_user_is_refused_and_stays() {
 	make_images vhdx
 	chown 0 pc1@one.vhdx pc1@two.vhdx
