@@ -353,7 +353,7 @@ detects rename_without_a_record "$cut_rename" \
 	store/image-rename.c \
 	's/int rc = rename_record_write\(.*$/int rc = 0;/'
 detects record_whose_text_is_not_durable "$cut_rename" \
-	store/leaf-steps.c \
+	store/leaf-intent.c \
 	's/if \(r == 0 && fsync\(fd\) < 0\)/if (0)/'
 detects record_without_a_second_name "$cut_rename" \
 	store/rename-record.c \
