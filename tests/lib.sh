@@ -348,6 +348,7 @@ lib_end_namespace() {
 # Runs one test, in the process of this test.
 lib_run_one() {
 	scratch=$lib_dir/$LIB_NUMBER
+	export LOGS_DIRECTORY=$scratch # of fleet.log
 	mkdir "$scratch"
 	readlink /proc/self/ns/mnt >"$lib_dir/namespace"
 	trap 'exit 143' INT TERM

@@ -3,15 +3,15 @@
 # Functions for tests that interrupt publish and promote, after versions.sh: each
 # run begins with a copy of $scratch/template, a store.
 
-images=clients # the directory of the disks
-name=win11     # of their master
+images_of_template=clients # the directory of the disks
+master_of_template=win11 # of their master
 
 # from_template: the store is that of the template, and pc3 uses its disk.
 from_template() {
 	rm -rf "$scratch/store"
 	cp -a "$scratch/template" "$scratch/store"
 	mount_store "$scratch/store" "$scratch/mnt"
-	exec 7<>"$(echo "$scratch/mnt/$images"/pc3.*)"
+	exec 7<>"$(echo "$scratch/mnt/$images_of_template"/pc3.*)"
 }
 
 end_template() {
@@ -56,12 +56,12 @@ whole_state() {
 	done < <(find "$scratch/store" -name '*.vhd*' -type f \
 		! -name '.vhdfs-spare*' | sort)
 	all_disks
-	name_the_link "$name"
+	name_the_link "$master_of_template"
 	for image in "$scratch"/mnt/masters/*.raw; do
 		echo "${image##*/} $(dd if="$image" bs=512 skip=9 count=1 \
 			status=none | tr -d '\0')"
 	done
-	glue versions "masters/$name" --json | jq -c '.[] | {number, note, client, channels, clients}'
+	glue versions "masters/$master_of_template" --json | jq -c '.[] | {number, note, client, channels, clients}'
 }
 
 # interrupted SYSCALL COMMAND...: tgt-glue, or vhdfs-img that it runs, is killed

@@ -426,7 +426,7 @@ test_retire_names_the_data_disks_that_need_a_version() {
 	expect_error 1 'it is the version in production' glue retire games 1
 	expect 0 glue promote games 2
 	expect 0 glue apply
-	expect_error 1 'masters/games@1.vhdx: it is, or may be, the parent of disks/games/pc1.vhdx .disk games of pc1.; reset these clients .a data disk with --disk.' \
+	expect_error 1 'masters/games@1.vhdx: it is, or may be, the parent of disks/games/pc1.vhdx .disk games of pc1.; type .tgt-glue reset --disk games pc1.' \
 		glue retire games 1
 	sed -i 's|^master = masters/games$|&@1|' "$scratch/fleet.conf"
 	expect_error 1 'masters/games@1.vhdx: it is the master in fleet.conf of disk games of pc1, disk games of pc2' \

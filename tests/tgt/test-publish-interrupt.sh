@@ -15,9 +15,9 @@
 make_template() {
 	local e=$1 store=$scratch/store
 
-	name=${2:-win11}
-	images=${2:+disks/$2}
-	images=${images:-clients}
+	master_of_template=${2:-win11}
+	images_of_template=${2:+disks/$2}
+	images_of_template=${images_of_template:-clients}
 	requires_root
 	requires strace
 	export ASAN_OPTIONS=detect_leaks=0
@@ -25,27 +25,27 @@ make_template() {
 	mkdir -p "$store/masters"
 	mount_store "$store" "$scratch/mnt"
 	vhdfs-img create --size 8M "$store/masters/win11.$e"
-	[ "$name" = win11 ] ||
-		vhdfs-img create --size 8M "$store/masters/$name.$e"
-	wait_until 5 test -s "$scratch/mnt/masters/$name.$e.raw"
-	write_disk "masters/$name.$e" old
-	write_fleet pc1 pc2 pc3 < <([ "$name" = win11 ] ||
-		printf '[disk %s]\nlun = 2\nmaster = masters/%s\n' "$name" "$name")
-	[ "$name" = win11 ] ||
-		sed -i "/^\[defaults\]/a disks = $name" "$scratch/fleet.conf"
+	[ "$master_of_template" = win11 ] ||
+		vhdfs-img create --size 8M "$store/masters/$master_of_template.$e"
+	wait_until 5 test -s "$scratch/mnt/masters/$master_of_template.$e.raw"
+	write_disk "masters/$master_of_template.$e" old
+	write_fleet pc1 pc2 pc3 < <([ "$master_of_template" = win11 ] ||
+		printf '[disk %s]\nlun = 2\nmaster = masters/%s\n' "$master_of_template" "$master_of_template")
+	[ "$master_of_template" = win11 ] ||
+		sed -i "/^\[defaults\]/a disks = $master_of_template" "$scratch/fleet.conf"
 	glue apply >/dev/null 2>&1 || true # only images are made
-	vhdfs-img create --parent "$store/masters/$name.$e" \
-		"$store/$images/.hidden.$e"
-	write_disk "$images/pc1.$e" one
-	vhdfs-img snapshot "$store/$images/pc1.$e" first
-	printf two | dd of="$scratch/mnt/$images/pc1.$e.raw" bs=512 seek=99 \
+	vhdfs-img create --parent "$store/masters/$master_of_template.$e" \
+		"$store/$images_of_template/.hidden.$e"
+	write_disk "$images_of_template/pc1.$e" one
+	vhdfs-img snapshot "$store/$images_of_template/pc1.$e" first
+	printf two | dd of="$scratch/mnt/$images_of_template/pc1.$e.raw" bs=512 seek=99 \
 		conv=notrunc,fsync,sync status=none
-	write_disk "$images/pc2.$e" mine
+	write_disk "$images_of_template/pc2.$e" mine
 	stop_mount "$scratch/mnt"
-	mv "$store/$images/pc2.$e" \
-		"$store/$images/.pc2.$e.20260131T235959.000001Z"
-	vhdfs-img create --parent "$store/masters/$name.$e" \
-		"$store/$images/pc2.$e"
+	mv "$store/$images_of_template/pc2.$e" \
+		"$store/$images_of_template/.pc2.$e.20260131T235959.000001Z"
+	vhdfs-img create --parent "$store/masters/$master_of_template.$e" \
+		"$store/$images_of_template/pc2.$e"
 	mv "$store" "$scratch/template"
 }
 

@@ -93,7 +93,6 @@ small_store() {
 # clients, and the lines of standard input after them.
 write_fleet() {
 	: "${port:=0}"
-	export LOGS_DIRECTORY=$scratch # of fleet.log
 	: >"$scratch/fleet.conf"
 	chmod 600 "$scratch/fleet.conf" # it may hold secrets
 	cat >"$scratch/fleet.conf" <<-END

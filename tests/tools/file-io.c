@@ -103,9 +103,10 @@ static void do_read(int fd, uint64_t off, size_t len)
 	char *buf = malloc(len);
 	ssize_t n = pread(fd, buf, len, (off_t)off);
 
-	check(n >= 0);
-	fwrite(buf, 1, n, stdout);
+	if (n > 0)
+		fwrite(buf, 1, n, stdout);
 	free(buf);
+	check(n >= 0);
 }
 
 static void do_map(int fd, const char *kind, uint64_t off, size_t len)
