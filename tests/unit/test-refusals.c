@@ -132,8 +132,7 @@ static void test_line_of_another_form_is_no_entry(void **state)
 		"{\"__CURSOR\":1,\"__REALTIME_TIMESTAMP\":\"1\",\"MESSAGE\":\"x\"}",
 		"{\"__CURSOR\":\"c\",\"__REALTIME_TIMESTAMP\":\"1\",\"MESSAGE\":null}",
 		"{\"__CURSOR\":\"c\",\"__REALTIME_TIMESTAMP\":\"1\",\"MESSAGE\":{}}",
-		"{\"__CURSOR\":\"c\",\"__REALTIME_TIMESTAMP\":\"1\","
-		"\"MESSAGE\":\"a\\u0000b\"}",
+		"{\"__CURSOR\":\"c\",\"__REALTIME_TIMESTAMP\":\"1\",\"MESSAGE\":\"a\\u0000b\"}",
 	};
 	struct arena arena = { 0 };
 	struct journal_entry entry;
