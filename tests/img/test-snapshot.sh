@@ -394,6 +394,24 @@ test_forged_intent_gives_no_other_mode_and_removes_no_other_file() {
 	same_disk "$image" model
 }
 
+# As a crash after the write bits were removed leaves it.
+test_interrupted_snapshot_of_a_strange_name_is_undone() {
+	local name stem
+
+	cd "$scratch" || exit
+	for name in ' a b.vhdx' $'a\n.vhdx' $'\n\na.vhdx' $'a\n\n.vhdx'; do
+		vhdfs-img create --size 8M "$name"
+		stem=${name%.vhdx}
+		ln "$name" "$stem@s.vhdx"
+		chmod 444 "$name"
+		printf 'vhdfs leaf replacement 1\nmode 644\nkeep %s\n' \
+			"$stem@s.vhdx" >".$name.intent"
+		expect 0 vhdfs-img snapshot "$name" s
+		equal mode 644 "$(stat -c %a "$name")"
+		equal "names of the snapshot" 1 "$(stat -c %h "$stem@s.vhdx")"
+	done
+}
+
 test_image_whose_name_has_a_newline_keeps_its_snapshots() {
 	local image=$scratch/$'a\nimage b.vhdx'
 

@@ -16,13 +16,35 @@
 
 #define INTENT_HEAD "vhdfs leaf replacement 1\n"
 
+/* KEEP may have any character of a file name: it ends at the end of the text.
+ */
+static bool parse(char *text, struct leaf_intent *ret)
+{
+	static const char keep[] = "keep ";
+	unsigned mode;
+	char *end, *line;
+
+	if (strncmp(text, INTENT_HEAD, strlen(INTENT_HEAD)) != 0 ||
+	    sscanf(text + strlen(INTENT_HEAD), "mode %o", &mode) != 1)
+		return false;
+	line = strchr(text + strlen(INTENT_HEAD), '\n');
+	end = line ? strrchr(line + 1, '\n') : NULL;
+	if (!end || strncmp(line + 1, keep, strlen(keep)) != 0)
+		return false;
+	line += 1 + strlen(keep);
+	*end = '\0';
+	if (strchr(line, '/') || strlen(line) > NAME_MAX)
+		return false;
+	*ret = (struct leaf_intent){ .mode = mode & 07777 };
+	strcpy(ret->keep, line);
+	return true;
+}
+
 int leaf_intent_read(const struct leaf_place *place, struct leaf_intent *ret)
 {
 	char buf[NAME_MAX + 128];
 	int fd = openat(place->fd, place->intent,
 			O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	const size_t head = strlen(INTENT_HEAD);
-	unsigned mode;
 	ssize_t n;
 
 	if (fd < 0 && errno == ENOENT)
@@ -37,13 +59,8 @@ int leaf_intent_read(const struct leaf_place *place, struct leaf_intent *ret)
 	}
 	close(fd);
 	buf[n] = '\0';
-	*ret = (struct leaf_intent){ 0 };
-	if (!strncmp(buf, INTENT_HEAD, head) &&
-	    sscanf(buf + head, "mode %o\nkeep %255[^/\n]", &mode, ret->keep) >=
-		    1) {
-		ret->mode = mode & 07777;
+	if (parse(buf, ret))
 		return 1;
-	}
 	return fail(-EBADMSG,
 		    "%s/%s: expected the record of an interrupted snapshot or "
 		    "revert of %s, found other text; remove the file if no "
