@@ -206,7 +206,7 @@ detects undo_that_leaves_the_second_name "$cut_snapshot" \
 	's/ unlinkat\(place->fd, intent->keep, 0\) < 0\)/ 0)/'
 detects undo_whose_mode_is_not_durable "$cut_recovery" \
 	store/leaf-steps.c \
-	's/remove_mark\(fd\) < 0 \|\| fsync\(fd\) < 0/remove_mark(fd) < 0/'
+	's/fsync\(fd\) < 0 \|\| unlinkat/unlinkat/'
 detects recovery_that_trusts_a_rename_in_the_page_cache "$cut_recovery" \
 	store/leaf-steps.c \
 	'/A process that died/,/leaf_sync_dir/s/r = leaf_sync_dir\(place\);/r = 0;/'

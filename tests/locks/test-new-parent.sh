@@ -132,6 +132,26 @@ test_mount_leaves_a_parent_protected_whose_child_is_of_another_name() {
 	is_parent
 }
 
+# The copy has the files, the intent record too; the snapshot was undone and taken
+# again in the directory itself.
+test_undo_in_a_copy_with_hard_links_leaves_a_snapshot_its_mark() {
+	local format
+
+	for format in vhd vhdx; do
+		leave_snapshot_unfinished $format
+		mkdir copy
+		cp -al "p.$e" "p@x.$e" ".p.$e.intent" ".p.$e.leaf" copy
+		expect 0 vhdfs-img snapshot "p.$e" x
+		expect_error 1 "an image with children keeps its name" \
+			vhdfs-img snapshot "copy/p.$e" y
+		equal mode 444 "$(stat -c %a "p@x.$e")"
+		expect 0 vhdfs-img snapshots "p.$e"
+		has_line '^x ' stdout
+		expect 0 vhdfs-img revert --discard "p.$e" x
+		same_disk "p.$e" model
+	done
+}
+
 test_undo_gives_an_image_with_another_name_its_write_bits_back() {
 	leave_snapshot_unfinished vhdx d/link.vhdx
 	expect 0 vhdfs-img snapshot p.vhdx x

@@ -192,42 +192,40 @@ static struct file_id leaf_file(const struct leaf_place *place)
 }
 
 /*
- * An undo gives the write bits back, unless the old leaf has a child but
- * .NAME.leaf.  Of NAME and KEEP none was made (settled-parent.h); but of a
- * further name of the file, a hard link, one may have been: a process that
- * makes it finds no intent beside that name.
+ * Has the old leaf a child but .NAME.leaf?  Then an undo gives no write bits
+ * back, and removes no mark.  Of NAME and KEEP none was made
+ * (settled-parent.h); but of a further name of the file, a hard link, one may
+ * have been: a process that makes it finds no intent beside that name, or it
+ * did its own undo of a copy of the directory, and its snapshot is this file.
  */
-static int choose_mode(const struct leaf_place *place,
-		       const struct leaf_intent *intent, mode_t *ret)
+static int find_child(const struct leaf_place *place, const struct stat *st,
+		      bool *ret)
 {
-	struct stat st;
-	bool found;
-	int r;
-
-	if (fstat(place->io->fd, &st) < 0)
-		return fail_errno(-errno, "%s", place->path);
-	*ret = restored_mode(&st, intent);
-	if (st.st_nlink <= 2 || mode_write_bits(st.st_mode))
+	*ret = false;
+	if (st->st_nlink <= 2 || mode_write_bits(st->st_mode))
 		return 0;
-	r = child_search(place->rootdir, place->dir, place->io,
-			 leaf_file(place), &found);
-	if (r == 0 && found)
-		*ret = mode_without_lent(st.st_mode) & 07777;
-	return r;
+	return child_search(place->rootdir, place->dir, place->io,
+			    leaf_file(place), ret);
 }
 
 /* Undoes L4 and L5 */
 static int undo_link(const struct leaf_place *place,
 		     const struct leaf_intent *intent)
 {
-	int fd = place->io->fd;
-	mode_t mode = 0;
-	int r = choose_mode(place, intent, &mode);
+	int fd = place->io->fd, r;
+	struct stat st;
+	bool has_child;
+	mode_t mode;
 
+	if (fstat(fd, &st) < 0)
+		return fail_errno(-errno, "%s", place->path);
+	r = find_child(place, &st, &has_child);
 	if (r < 0)
 		return r;
-	if (fchmod(fd, mode) < 0 || remove_mark(fd) < 0 || fsync(fd) < 0 ||
-	    unlinkat(place->fd, intent->keep, 0) < 0)
+	mode = has_child ? mode_without_lent(st.st_mode) & 07777
+			 : restored_mode(&st, intent);
+	if (fchmod(fd, mode) < 0 || (!has_child && remove_mark(fd) < 0) ||
+	    fsync(fd) < 0 || unlinkat(place->fd, intent->keep, 0) < 0)
 		return fail_errno(-errno, "%s", place->path);
 	return 0;
 }
