@@ -103,6 +103,42 @@ test_copy_of_an_image_in_use_without_room_is_refused() {
 	same_disk child.vhdx "$scratch/model"
 }
 
+# make_parent ENDING: as make_child; the child stores 20 MiB, has a child, and is open.
+make_parent() {
+	make_child "$1"
+	put "child.$e" "$scratch/model" write 1000000 20971520 3
+	vhdfs-img create --parent "child.$e" "kid.$e"
+	cp "child.$e" "$scratch/before"
+	hold "$fs/child.$e" "verify 0 0 0"
+}
+
+# It is written again as a whole.
+test_copy_of_a_parent_in_use_without_room_is_refused_before_it_begins() {
+	local format option
+
+	make_fs ext4
+	for format in vhd vhdx; do
+		make_parent $format
+		fill_fs $((16 << 20))
+		for option in "" --unsafe; do
+			# shellcheck disable=SC2086 # none, or one
+			expect_error 1 "child.$e: room for a copy: expected .* found" \
+				vhdfs-img rebase $option --parent "new.$e" "child.$e"
+			cmp "child.$e" "$scratch/before"
+			equal "hidden files" "" "$(find . -name '.?*')"
+		done
+		expect 1 vhdfs-img rebase --json --parent "new.$e" "child.$e"
+		[ "$(json .needed)" -gt $((20 << 20)) ] ||
+			fail "needed: $(json .needed)"
+		make_room
+		fill_fs $(($(json .needed) + (3 << 20)))
+		expect 0 vhdfs-img rebase --parent "new.$e" "child.$e"
+		make_room
+		release
+		same_disk "kid.$e" "$scratch/model"
+	done
+}
+
 test_json_has_the_room_that_is_needed_and_free() {
 	make_fs ext4
 	make_child vhdx

@@ -196,25 +196,50 @@ static int count(struct room *room, rebase_progress *progress, void *arg)
 	return r;
 }
 
+/* leaf: gets the copies. */
+static struct room room_of(struct chain *chain, struct chain *parent,
+			   struct image *leaf, uint64_t unit, bool compare)
+{
+	return (struct room){
+		.chain = chain,
+		.parent = parent,
+		.leaf = leaf,
+		.compare = compare,
+		.unit = unit,
+		.bitmap = round_up(leaf->block_size / leaf->sector_size / 8,
+				   unit),
+	};
+}
+
 int chain_rebase_room(struct chain *chain, struct chain *parent, uint64_t unit,
 		      bool compare, uint64_t *ret, rebase_progress *progress,
 		      void *arg)
 {
 	_cleanup_free_ uint8_t *buf = malloc(PIECE);
-	struct image *leaf = chain_leaf(chain);
-	struct room room = {
-		.chain = chain,
-		.parent = parent,
-		.leaf = leaf,
-		.compare = compare,
-		.buf = buf,
-		.unit = unit,
-		.bitmap = round_up(leaf->block_size / leaf->sector_size / 8,
-				   unit),
-	};
-	int r = buf ? count(&room, progress, arg)
-		    : fail(-ENOMEM, "out of memory");
+	struct room room =
+		room_of(chain, parent, chain_leaf(chain), unit, compare);
+	int r;
 
+	room.buf = buf;
+	r = buf ? count(&room, progress, arg) : fail(-ENOMEM, "out of memory");
+	*ret = room.bytes;
+	return r;
+}
+
+int chain_copy_room(struct chain *from, struct chain *to, uint64_t unit,
+		    bool compare, uint64_t *ret, rebase_progress *progress,
+		    void *arg)
+{
+	struct room room = room_of(from, to, chain_leaf(to), unit, compare);
+	uint64_t size = chain_size(from), next;
+	int r = 0;
+
+	for (uint64_t off = 0; r == 0 && off < size; off = next) {
+		next = min_u64(size, off + STEP);
+		r = add_range(&room, off, next);
+		if (r == 0 && progress)
+			progress(arg, next);
+	}
 	*ret = room.bytes;
 	return r;
 }

@@ -24,4 +24,13 @@ int chain_rebase_room(struct chain *chain, struct chain *parent, uint64_t unit,
 		      bool compare, uint64_t *ret, rebase_progress *progress,
 		      void *arg);
 
+/*
+ * The same of the copies after which the disk of the chain `to' is that of
+ * `from': of all that differs, to the leaf of `to'.  The disks have one size;
+ * no chain needs a parent.
+ */
+int chain_copy_room(struct chain *from, struct chain *to, uint64_t unit,
+		    bool compare, uint64_t *ret, rebase_progress *progress,
+		    void *arg);
+
 #endif

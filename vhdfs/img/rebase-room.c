@@ -22,16 +22,20 @@ static void show_progress(void *arg, uint64_t done)
 	progress_at(arg, done);
 }
 
-static int count(struct chain *chain, struct chain *parent, bool compare,
-		 const struct statvfs *st, struct rebase_room *room)
+/* copy: all that parent, the other chain, shows is compared; else see
+ * rebase_room_add. */
+static int count(struct chain *chain, struct chain *parent, bool copy,
+		 bool compare, const struct statvfs *st,
+		 struct rebase_room *room)
 {
 	struct progress progress;
 	uint64_t needed;
 	int r;
 
 	progress_init(&progress, compare ? chain_size(chain) : 0);
-	r = chain_rebase_room(chain, parent, st->f_frsize, compare, &needed,
-			      show_progress, &progress);
+	r = (copy ? chain_copy_room
+		  : chain_rebase_room)(chain, parent, st->f_frsize, compare,
+				       &needed, show_progress, &progress);
 	progress_end(&progress);
 	room->needed += needed ? needed + BESIDES : 0;
 	room->free = min_u64(room->free, (uint64_t)st->f_bavail * st->f_frsize);
@@ -60,7 +64,7 @@ int rebase_room_add(const struct image_roots *roots, const char *image,
 		r = image_roots_open(roots, parent, CHAIN_NO_LOCK, &other);
 	if (r < 0 || !chain_depth(chain) || !has_room(chain, &st))
 		return r;
-	return count(chain, other, compare, &st, room);
+	return count(chain, other, false, compare, &st, room);
 }
 
 int rebase_room_fail(const struct rebase_room *room, const char *image,
@@ -91,4 +95,24 @@ int rebase_room_check(const struct image_roots *roots, const char *image,
 	}
 	*ret = room;
 	return rebase_room_fail(&room, image, "room for copies");
+}
+
+int rebase_room_check_copy(struct chain *from, struct chain *to,
+			   const char *image, struct rebase_room *ret)
+{
+	struct rebase_room room = { 0 };
+	struct statvfs st;
+	int r = 0;
+
+	if (!has_room(to, &st))
+		return 0;
+	for (int compare = 0; compare < 2; compare++) {
+		room = (struct rebase_room){ .free = UINT64_MAX };
+		r = count(from, to, true, compare, &st, &room);
+		if (r < 0 || room.needed <= room.free)
+			return r;
+	}
+	if (ret)
+		*ret = room;
+	return rebase_room_fail(&room, image, "room for a copy");
 }

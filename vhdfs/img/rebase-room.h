@@ -32,6 +32,12 @@ int rebase_room_add(const struct image_roots *roots, const char *image,
 int rebase_room_check(const struct image_roots *roots, const char *image,
 		      const char *parent, struct rebase_room *ret);
 
+/* The same for a file that is to become the equal of an image: what makes the
+ * disk of `to', whose leaf it is, that of `from'.  image is for the message;
+ * ret may be null, and is set with -ENOSPC.  Other errors: chain_copy_room. */
+int rebase_room_check_copy(struct chain *from, struct chain *to,
+			   const char *image, struct rebase_room *ret);
+
 /* -ENOSPC with a message that begins with the texts. */
 int rebase_room_fail(const struct rebase_room *room, const char *image,
 		     const char *what);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@
 #include "chain/rebase.h"
 #include "format/registry.h"
 #include "img/interrupt.h"
+#include "img/rebase-room.h"
 #include "base/progress.h"
 #include "base/rate.h"
 #include "io/lent-bit.h"
@@ -364,10 +366,33 @@ static int publish(struct replacement *r)
 	return rc < 0 ? rc : leaf_sync_dir(&r->place);
 }
 
-static int write_and_publish(struct replacement *r)
+/* Before the contents are copied.  With --unsafe the copy takes the space that
+ * the image has. */
+static int check_room(const struct replacement *r, struct rebase_room *ret)
+{
+	struct rebase_room room = { 0 };
+	struct statvfs st;
+
+	if (!r->unsafe)
+		return rebase_room_check_copy(r->old_chain, r->new_chain,
+					      r->place.path, ret);
+	if (fstatvfs(r->place.fd, &st) < 0 || !st.f_frsize)
+		return 0;
+	room.needed = (uint64_t)r->place.st.st_blocks * 512;
+	room.free = (uint64_t)st.f_bavail * st.f_frsize;
+	if (room.needed <= room.free)
+		return 0;
+	if (ret)
+		*ret = room;
+	return rebase_room_fail(&room, r->place.path, "room for a copy");
+}
+
+static int write_and_publish(struct replacement *r, struct rebase_room *room)
 {
 	int rc = open_copy(r);
 
+	if (rc == 0)
+		rc = check_room(r, room);
 	if (rc == 0)
 		rc = copy_all(r);
 	if (rc == 0) {
@@ -391,7 +416,7 @@ int replace_image(const struct image_roots *roots, const char *image,
 	int rc = open_images(&r, image, parent);
 
 	if (rc == 0)
-		rc = write_and_publish(&r);
+		rc = write_and_publish(&r, options->room);
 	*ret_copied = r.copied;
 	replacement_fini(&r);
 	return rc;

@@ -10,8 +10,8 @@
  * ORDER
  *   1. open the image and the new parent for reading, locked against writers
  *   2. write .NAME.leaf: a child of the new parent, with the identity of the
- *      image; mark it; its contents, flushed now and then; close it, so that it
- *      has no log
+ *      image; mark it; see whether there is room for its contents; these,
+ *      flushed now and then; close it, so that it has no log
  *   3. give it the owner, the mode, the attributes and the modification time of
  *      the image: children compare the time; remove the mark; sync
  *   4. remove the new parent's write bits, sync it
@@ -41,7 +41,8 @@
  * progress.
  *
  * 0, or -errno with a message, and nothing has changed: -EBUSY: the image may
- * be written, or another program replaces it; or as rebase_image.
+ * be written, or another program replaces it; -ENOSPC: see rebase_options.room;
+ * or as rebase_image.
  */
 int replace_image(const struct image_roots *roots, const char *image,
 		  const char *parent, const struct rebase_options *options,
