@@ -171,4 +171,13 @@ test_copy_that_is_not_continued_is_removed_with_a_snapshot() {
 	is_replaced
 }
 
+# Nothing has it open any more.
+test_copy_that_is_not_continued_is_removed_by_a_rebase_in_place() {
+	make_parent vhdx
+	kill_late vhdfs-img rebase --parent "n.$ending" "p.$ending"
+	release
+	vhdfs-img rebase --parent "n.$ending" "p.$ending"
+	is_replaced
+}
+
 run_tests

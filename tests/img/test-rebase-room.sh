@@ -139,6 +139,17 @@ test_copy_of_a_parent_in_use_without_room_is_refused_before_it_begins() {
 	done
 }
 
+test_rest_of_a_killed_replacement_makes_room() {
+	make_fs ext4
+	make_child vhdx
+	fallocate -l 12M .child.vhdx.leaf
+	fill_fs $((16 << 20))
+	expect 0 vhdfs-img rebase --parent new.vhdx child.vhdx
+	equal "hidden files" "" "$(find . -name '.?*')"
+	rm old.vhdx
+	same_disk child.vhdx "$scratch/model"
+}
+
 test_json_has_the_room_that_is_needed_and_free() {
 	make_fs ext4
 	make_child vhdx

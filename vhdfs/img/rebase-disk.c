@@ -83,6 +83,8 @@ static int rebase_offline(const struct image_roots *roots, const char *image,
 {
 	int r = rebase_image(roots, image, parent, options->unsafe, copied);
 
+	if (r == 0)
+		replace_image_remove_rest(roots, image);
 	if (r != -EBUSY)
 		return r;
 	return replace_image(roots, image, parent, options, copied);
@@ -166,6 +168,13 @@ static int check_room(const struct image_roots *roots, const char *image,
 	int r = options->unsafe
 			? 0
 			: rebase_room_check(roots, image, parent, &room);
+
+	/* The rest of a killed replacement may have taken the room. */
+	if (r == -ENOSPC) {
+		replace_image_remove_rest(roots, image);
+		room = (struct rebase_room){ 0 };
+		r = rebase_room_check(roots, image, parent, &room);
+	}
 
 	if (options->room)
 		*options->room = room;

@@ -421,3 +421,18 @@ int replace_image(const struct image_roots *roots, const char *image,
 	replacement_fini(&r);
 	return rc;
 }
+
+void replace_image_remove_rest(const struct image_roots *roots,
+			       const char *image)
+{
+	_cleanup_(error_set) struct error why = *error_last();
+	_cleanup_free_ char *path = NULL, *real = NULL;
+	struct leaf_place place;
+
+	if (image_roots_path(roots, image, &path) < 0 ||
+	    image_roots_real(roots, path, &real) < 0)
+		return;
+	if (leaf_place_init(&place, &roots->dirs[0], real) == 0)
+		(void)leaf_remove_rest(&place);
+	leaf_place_fini(&place);
+}

@@ -22,7 +22,8 @@
  * contents, before it got that.  No record says which contents are durable: all
  * are compared with those of the image, as those of a new file are, and the
  * image never shows others (promise 4).  Else the next replacement removes it,
- * as delete-snapshot does in any case.  --unsafe compares nothing, and begins
+ * as a rebase in place, one that has no room beside it, and delete-snapshot do
+ * in any case.  --unsafe compares nothing, and begins
  * anew.
  */
 #ifndef VHDFS_IMG_REPLACE_IMAGE_H
@@ -47,5 +48,10 @@
 int replace_image(const struct image_roots *roots, const char *image,
 		  const char *parent, const struct rebase_options *options,
 		  uint64_t *ret_copied);
+
+/* Removes what a replacement of the image that was killed left, if that is not
+ * needed any more, or is in the way.  Keeps the last error. */
+void replace_image_remove_rest(const struct image_roots *roots,
+			       const char *image);
 
 #endif
