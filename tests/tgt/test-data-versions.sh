@@ -222,6 +222,98 @@ test_logged_in_client_goes_over_at_its_logout() {
 	kept pc1 pc2
 }
 
+# start_maps: a server with two versions of maps, which pc1 and pc2 share.
+start_maps() {
+	requires_initiator
+	requires jq
+	make_versions 1
+	add_versions maps 2
+	start_tgtd
+	write_fleet pc1 pc2 <<-END
+		[disk maps]
+		lun = 2
+		image = masters/maps
+	END
+	sed -i '/^\[defaults\]/a disks = maps' "$scratch/fleet.conf"
+	expect 0 glue apply
+}
+
+# maps_of CLIENT: prints what its shared disk shows, as tgtd exports it.
+maps_of() {
+	lun=2
+	qemu-img dd -O raw if="$(url "$1")" of="$scratch/read" bs=512 skip=9 \
+		count=10 >/dev/null
+	unset lun
+	tr -d '\0' <"$scratch/read"
+}
+
+target_of() {
+	glue status --json | jq -r --arg name "$1" \
+		'.clients[] | select(.name == $name).target'
+}
+
+# pc2 has the new version then, whose file tgtd has open.
+test_shared_disk_of_a_session_gets_the_new_version_after_the_logout() {
+	start_maps
+	hold_session pc1
+	expect 0 glue promote maps 2
+	expect 4 glue apply
+	said '^tgt-glue: pc1: skipped: logged in: '
+	equal "pc2" ok "$(target_of pc2)"
+	equal "maps of pc2" "version 2" "$(maps_of pc2)"
+	equal "pc1 under the session" differs "$(target_of pc1)"
+	expect 4 glue apply
+	equal "output of the second apply" "" "$(cat "$scratch/stdout")"
+	end_session
+	equal "pc1 after the session" differs "$(target_of pc1)"
+	equal "maps of pc1" "version 1" "$(maps_of pc1)"
+	expect 0 glue apply
+	did '^pc1: target: made again .disk maps: expected .*/masters/maps@2.vhdx.raw, found .*/masters/maps@1.vhdx.raw'
+	equal "maps of pc1" "version 2" "$(maps_of pc1)"
+	expect 0 glue apply
+	did_nothing
+}
+
+test_watch_gives_a_shared_disk_its_new_version_after_the_logout() {
+	start_maps
+	tgt-glue --config "$scratch/fleet.conf" watch >>"$scratch/watch.log" 2>&1 &
+	watch_pid=$!
+	at_exit 'kill "$watch_pid"; wait "$watch_pid" || true'
+	hold_session pc1
+	wait_until 20 grep -q ":pc1" "$scratch/targets.conf.sessions"
+	expect 0 glue promote maps 2
+	wait_until 20 gone_over pc2 maps 2
+	gone_over pc1 maps 1
+	end_session
+	wait_until 30 gone_over pc1 maps 2
+	equal "maps of pc1" "version 2" "$(maps_of pc1)"
+}
+
+# gone_over CLIENT NAME NUMBER: tgtd has this version for a shared disk.
+gone_over() {
+	shown "$1" | grep -q "/masters/$2@$3.vhdx.raw\$"
+}
+
+# The link leads to another version when the mount comes back.
+test_session_keeps_the_version_of_a_shared_disk_over_an_outage() {
+	start_maps
+	lun=2
+	hold_session pc1
+	unset lun
+	works read 9
+	expect 0 glue promote maps 2
+	stop_mount "$scratch/mnt"
+	return_mount
+	expect 4 glue apply
+	did '^pc1: disk maps: given its file again'
+	gone_over pc1 maps 1
+	works read 9
+	end_session
+	equal "maps of pc1" "version 1" "$(maps_of pc1)"
+	expect 0 glue apply
+	equal "maps of pc1" "version 2" "$(maps_of pc1)"
+}
+
 # Both disks of pc1 go over, and the games of pc2, which has no data there.
 test_going_over_killed_anywhere_is_completed_by_the_next_apply() {
 	local version=1 call n status

@@ -162,14 +162,29 @@ static void resolve_cdrom(struct resolving *r)
 		arena_printf(&fleet->conf.arena, "%s/%s", fleet->store, path);
 }
 
+/* The mount shows no file with a hidden name. */
+static bool is_hidden(const char *path)
+{
+	return *path == '.' || strstr(path, "/.");
+}
+
+/*
+ * The view of the image's own file: a session keeps the version with which it
+ * began, also when the mount comes back, and tgtd's path tells which version
+ * that is.
+ */
 static void resolve_shared(struct resolving *r)
 {
 	struct disk *disk = r->disk;
+	const char *file;
 
 	disk->image = find_image(r, DISK_KEY_IMAGE);
-	if (disk->image)
-		disk->view = arena_printf(&r->fleet->conf.arena, "%s/%s.raw",
-					  r->fleet->mount, disk->image);
+	if (!disk->image)
+		return;
+	file = masters_file(r->fleet, disk->image);
+	disk->view = arena_printf(&r->fleet->conf.arena, "%s/%s.raw",
+				  r->fleet->mount,
+				  is_hidden(file) ? disk->image : file);
 }
 
 static void resolve_file(struct resolving *r)

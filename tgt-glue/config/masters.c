@@ -100,8 +100,7 @@ const char *masters_mistake(struct fleet *fleet, const char *key,
 		fleet->store, found);
 }
 
-/* The file that the path names, links followed. */
-static const char *file_of(struct fleet *fleet, const char *path)
+const char *masters_file(struct fleet *fleet, const char *path)
 {
 	_cleanup_close_ int fd = root_dir_openat(&fleet->rootdir, path, O_PATH);
 	_cleanup_free_ char *real =
@@ -118,7 +117,7 @@ void masters_set(struct fleet *fleet, struct disk *disk)
 
 	disk->master = pairs_get(&fleet->master_files, disk->master_name);
 	if (!disk->master) {
-		disk->master = file_of(fleet, disk->master_name);
+		disk->master = masters_file(fleet, disk->master_name);
 		pairs_set(arena, &fleet->master_files, disk->master_name,
 			  disk->master);
 	}

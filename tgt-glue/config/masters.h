@@ -20,6 +20,10 @@ const char *masters_find(struct fleet *fleet, const char *name,
 const char *masters_mistake(struct fleet *fleet, const char *key,
 			    const char *name, const char *found);
 
+/* The file that the path of an image in the store names, links followed; of the
+ * fleet's arena. */
+const char *masters_file(struct fleet *fleet, const char *path);
+
 /*
  * Sets master and family of the disk from its master_name.  master is its file,
  * links followed: a master's name may be a link to a version (versions.h), and
