@@ -420,6 +420,27 @@ test_replaced_cdrom_is_exported() {
 	shown pc1 | grep -q 'Size: 6 MB' || fail "expected the new file"
 }
 
+# pc2 has the new file then, at the same path.
+test_replaced_cdrom_waits_for_the_logout_of_each_client() {
+	serve setup
+	hold_session pc1
+	truncate -s 6M "$scratch/store/iso/new.iso"
+	mv "$scratch/store/iso/new.iso" "$scratch/store/iso/setup.iso"
+	expect 4 glue apply
+	did '^pc2: target: made again .disk setup: '
+	expect 4 glue apply
+	equal "output of the second apply" "" "$(cat "$scratch/stdout")"
+	end_session
+	glue status --json >"$scratch/status"
+	equal "targets" "differs ok" \
+		"$(jq -r '[.clients[].target] | join(" ")' "$scratch/status")"
+	expect 0 glue apply
+	did '^pc1: target: made again .disk setup: expected the image that is at its path now'
+	shown pc1 | grep -q 'Size: 6 MB' || fail "expected the new file"
+	expect 0 glue apply
+	equal "output of the last apply" "" "$(cat "$scratch/stdout")"
+}
+
 test_reset_of_a_data_disk() {
 	serve 'home games'
 	write_sector pc1 1

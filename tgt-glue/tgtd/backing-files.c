@@ -278,8 +278,22 @@ static const struct open_file *find_open(const struct inspection *in,
 	return at == NOT_FOUND ? NULL : &in->files.v[at];
 }
 
-static void inspect_lun(struct inspection *in, struct tgtd_lun *lun,
-			const char *path, bool files_known)
+/* May other LUNs have the file of this one? */
+static bool is_shared(const struct inspection *in,
+		      const struct tgtd_target *target,
+		      const struct tgtd_lun *lun)
+{
+	const struct client *client =
+		fleet_client_by_iqn(in->fleet, target->name);
+	const struct disk *disk =
+		client ? client_lun(client, lun->number) : NULL;
+
+	return disk && !disk->child;
+}
+
+static void inspect_lun(struct inspection *in, const struct tgtd_target *target,
+			struct tgtd_lun *lun, const char *path,
+			bool files_known)
 {
 	const struct directory *dir = directory_of(in, path);
 	const struct open_file *file = find_open(in, path);
@@ -294,9 +308,11 @@ static void inspect_lun(struct inspection *in, struct tgtd_lun *lun,
 		if (files_known)
 			lun->file = compare(&in->files, path, r, &now);
 	}
-	if (r == 0)
-		lun->mount_state =
-			now.dev == in->mount_dev ? in->mount_state : "-";
+	if (r < 0)
+		return;
+	lun->mount_state = now.dev == in->mount_dev ? in->mount_state : "-";
+	if (is_shared(in, target, lun))
+		lun->shared = now.ino;
 }
 
 /* The LUN's file: the one that tgtd has open, else the one at its path. */
@@ -331,7 +347,7 @@ int backing_files_inspect(const struct fleet *fleet, struct tgtd_state *live)
 
 			identify_file(&in, lun);
 			if (path && *path == '/' && t->ours)
-				inspect_lun(&in, lun, path, r == 0);
+				inspect_lun(&in, t, lun, path, r == 0);
 		}
 	}
 	for (size_t i = 0; i < in.n_dirs; i++)

@@ -6,6 +6,8 @@
 
 #include "tgt-glue/tgtd/opened.h"
 
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -21,8 +23,9 @@ enum { KEY_SIZE = 256 };
 static const char *key_of(const char *iqn, unsigned lun, char key[KEY_SIZE])
 {
 	if (lun == 1)
-		return iqn;
-	snprintf(key, KEY_SIZE, "%s/%u", iqn, lun);
+		snprintf(key, KEY_SIZE, "%s", iqn);
+	else
+		snprintf(key, KEY_SIZE, "%s/%u", iqn, lun);
 	return key;
 }
 
@@ -35,16 +38,22 @@ static bool has_target(const struct tgtd_state *live, const char *key)
 	return tgtd_state_target(live, iqn);
 }
 
-void opened_forget(struct opened *opened, const char *iqn)
+static void drop(struct pairs *pairs, const char *iqn)
 {
 	const size_t n = strlen(iqn);
 
-	for (size_t i = opened->states.n; i-- > 0;) {
-		const char *key = opened->states.v[i].key;
+	for (size_t i = pairs->n; i-- > 0;) {
+		const char *key = pairs->v[i].key;
 
 		if (!strncmp(key, iqn, n) && (!key[n] || key[n] == '/'))
-			pairs_drop(&opened->states, key);
+			pairs_drop(pairs, key);
 	}
+}
+
+void opened_forget(struct opened *opened, const char *iqn)
+{
+	drop(&opened->states, iqn);
+	drop(&opened->files, iqn);
 }
 
 void opened_note_restart(struct opened *opened, const char *iqn)
@@ -61,6 +70,8 @@ static void parse_line(struct opened *opened, const char *line, bool *same)
 		*same = !strcmp(word, opened->instance);
 	else if (*same && sscanf(line, "opened %255s %63s", word, state) == 2)
 		pairs_set(&opened->arena, &opened->states, word, state);
+	else if (*same && sscanf(line, "file %255s %63s", word, state) == 2)
+		pairs_set(&opened->arena, &opened->files, word, state);
 	else if (sscanf(line, "restart %255s", word) == 1)
 		opened_note_restart(opened, word);
 }
@@ -91,6 +102,9 @@ int opened_save(const struct shard *shard, const struct opened *opened)
 	for (size_t i = 0; i < opened->states.n; i++)
 		fprintf(f, "opened %s %s\n", opened->states.v[i].key,
 			opened->states.v[i].value);
+	for (size_t i = 0; i < opened->files.n; i++)
+		fprintf(f, "file %s %s\n", opened->files.v[i].key,
+			opened->files.v[i].value);
 	for (size_t i = 0; i < opened->restart.n; i++)
 		fprintf(f, "restart %s\n", opened->restart.v[i]);
 	text_close(f);
@@ -127,6 +141,13 @@ static bool may_be_lost(const struct tgtd_lun *lun, const char *state)
 	       strcmp(state, lun->mount_state) != 0;
 }
 
+/* Has the LUN another file than the one that its path names now? */
+static bool has_other(const struct tgtd_lun *lun, const char *file)
+{
+	return lun->file == FILE_RIGHT && lun->shared && file &&
+	       strtoull(file, NULL, 10) != lun->shared;
+}
+
 void opened_set_lost(const struct opened *opened, struct tgtd_state *live)
 {
 	char key[KEY_SIZE];
@@ -135,11 +156,13 @@ void opened_set_lost(const struct opened *opened, struct tgtd_state *live)
 		const struct tgtd_target *t = &live->targets[i];
 
 		for (size_t k = 0; k < t->n_luns; k++) {
-			const char *state = pairs_get(
-				&opened->states,
-				key_of(t->name, t->luns[k].number, key));
+			struct tgtd_lun *lun = &t->luns[k];
 
-			t->luns[k].lost = may_be_lost(&t->luns[k], state);
+			key_of(t->name, lun->number, key);
+			if (has_other(lun, pairs_get(&opened->files, key)))
+				lun->file = FILE_OTHER;
+			lun->lost = may_be_lost(
+				lun, pairs_get(&opened->states, key));
 		}
 	}
 }
@@ -158,6 +181,11 @@ static void update_target(struct opened *opened, const struct tgtd_target *t)
 			pairs_set(&opened->arena, &opened->states,
 				  key_of(t->name, lun->number, key),
 				  lun->mount_state);
+		if (lun->file == FILE_RIGHT && lun->shared)
+			pairs_set(&opened->arena, &opened->files,
+				  key_of(t->name, lun->number, key),
+				  arena_printf(&opened->arena, "%" PRIu64,
+					       lun->shared));
 	}
 }
 
@@ -206,12 +234,18 @@ static void update_restarts(struct opened *opened, const struct strings *iqns,
 	opened->restart = kept;
 }
 
+static void keep_targets(struct pairs *pairs, const struct tgtd_state *live)
+{
+	for (size_t i = pairs->n; i-- > 0;)
+		if (!has_target(live, pairs->v[i].key))
+			pairs_drop(pairs, pairs->v[i].key);
+}
+
 void opened_update(struct opened *opened, const struct strings *iqns,
 		   struct tgtd_state *live)
 {
-	for (size_t i = opened->states.n; i-- > 0;)
-		if (!has_target(live, opened->states.v[i].key))
-			pairs_drop(&opened->states, opened->states.v[i].key);
+	keep_targets(&opened->states, live);
+	keep_targets(&opened->files, live);
 	opened_set_lost(opened, live);
 	for (size_t i = 0; i < live->n; i++)
 		if (live->targets[i].ours)

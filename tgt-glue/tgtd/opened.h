@@ -10,11 +10,16 @@
  * unknown, answered writes may be lost: the session is ended, and the client
  * is noted as one to be restarted until it has logged in again.
  *
- * Both are kept beside the targets-file, TARGETS-FILE.opened, mode 0600:
+ * Several LUNs have the file of a disk that clients share, by one path.  When
+ * another file takes that path, tgtd's open files do not tell which LUN has
+ * which.  So the number of the file that each LUN got is kept, too.
+ *
+ * All this is kept beside the targets-file, TARGETS-FILE.opened, mode 0600:
  *
  *     # of tgtd INSTANCE
  *     opened IQN STATE         valid for that instance of tgtd alone; of LUN 1
  *     opened IQN/LUN STATE     of another LUN
+ *     file IQN/LUN INODE       of a disk that clients share; the same
  *     restart IQN
  *
  * ORDER.  A client is noted before its session is ended; a state is removed
@@ -30,11 +35,13 @@
 struct opened {
 	struct arena arena;
 	struct pairs states;    /* of the mount, by IQN or IQN/LUN */
+	struct pairs files;     /* inode numbers of shared disks, by the same */
 	struct strings restart; /* IQNs */
 	const char *instance;   /* of tgtd */
 };
 
-/* Reads the file; its states only if they are of that instance of tgtd.  Call
+/* Reads the file; its states and numbers only if they are of that instance of
+ * tgtd.  Call
  * opened_fini in any case. */
 int opened_load(const struct shard *shard, const char *instance,
 		struct opened *ret);
@@ -46,14 +53,15 @@ int opened_load(const struct shard *shard, const char *instance,
 int opened_save(const struct shard *shard, const struct opened *opened);
 void opened_fini(struct opened *opened);
 
-/* Sets lost of all LUNs, after backing_files_inspect. */
+/* Sets lost of all LUNs, and file of LUNs that have another file than the one
+ * at their path now; after backing_files_inspect. */
 void opened_set_lost(const struct opened *opened, struct tgtd_state *live);
 
 /* True if the target's sessions must be ended, so that the initiators learn of
  * lost writes. */
 bool opened_ends_sessions(const struct tgtd_target *target);
 
-/* Removes the states of the target's files. */
+/* Removes the states and numbers of the target's files. */
 void opened_forget(struct opened *opened, const char *iqn);
 /* Notes the client as one to be restarted. */
 void opened_note_restart(struct opened *opened, const char *iqn);

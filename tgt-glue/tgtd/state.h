@@ -49,6 +49,9 @@ struct tgtd_lun {
 	 * backing_files_inspect.
 	 */
 	const char *mount_state;
+	/* Of a disk that clients share: the inode number of the file at the
+	 * path now (backing_files_inspect); 0: another disk, or none. */
+	uint64_t shared;
 	bool lost; /* answered writes may be lost: see opened.h */
 };
 
