@@ -80,6 +80,16 @@ test_parents_come_first() {
 }
 
 # The data of an image is read, not only its tables: reads of a block fail.
+test_files_that_are_no_regular_ones_are_left_alone() {
+	make_images
+	mkfifo "$scratch/store/fifo.vhdx"
+	mkdir "$scratch/store/dir.vhdx"
+	ln -s nowhere "$scratch/store/link.vhdx"
+	expect 0 timeout "$hang_seconds" tgt-glue --config \
+		"$scratch/fleet.conf" check --images
+	did ': 5 images: 5 sound, 0 unsound, 0 not checked; '
+}
+
 test_data_that_cannot_be_read_is_reported() {
 	local n
 

@@ -76,8 +76,8 @@ static int add_file(const char *absolute, const struct stat *st, int type,
 	struct list *list = listing;
 	const char *path = root_dir_below(list->root, absolute);
 
-	(void)st;
-	if (type != FTW_F || !path ||
+	/* FTW_F is also a FIFO, whose open would wait for a writer. */
+	if (type != FTW_F || !S_ISREG(st->st_mode) || !path ||
 	    !is_image(&list->arena, absolute + at->base))
 		return 0;
 	list->v = arena_grow(&list->arena, list->v, list->n, sizeof *list->v);
