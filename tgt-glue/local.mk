@@ -64,6 +64,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/log.c \
 	tgt-glue/command/noticed.c \
 	tgt-glue/command/noticed.h \
+	tgt-glue/command/offer-states.c \
+	tgt-glue/command/offer-states.h \
 	tgt-glue/command/orphans.c \
 	tgt-glue/command/promote.c \
 	tgt-glue/command/publish.c \

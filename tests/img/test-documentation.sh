@@ -369,6 +369,34 @@ test_clients_are_completed() {
 }
 
 # The script asks the program on the command line, wherever it is installed.
+test_states_of_disks_are_completed() {
+	local disk glue=(tgt-glue --config fleet.conf)
+
+	cd "$scratch"
+	mkdir -p m clients disks/home
+	printf '%s\n' '[fleet]' "store = $scratch" "mount = $scratch/m" \
+		'iqn-prefix = iqn.2026-01.lan' '[defaults]' \
+		'master = master' 'disks = home' '[disk home]' 'lun = 2' 'size = 4M' \
+		'[client pc1]' 'address = 10.0.0.1' \
+		'[client pc2]' 'address = 10.0.0.2' >fleet.conf
+	vhdfs-img create --size 4M master.vhdx
+	for disk in clients/pc1 clients/pc2 disks/home/pc1; do
+		vhdfs-img create --parent master.vhdx $disk.vhdx
+		vhdfs-img snapshot $disk.vhdx "in-${disk//\//-}"
+	done
+	cp clients/pc1.vhdx clients/.pc1.vhdx.20260131T235959.000001Z
+	equal "client first" "pc1 pc2" "$(complete_line "${glue[@]}" \
+		restore '' | sort | paste -sd ' ')"
+	equal "states" "20260131T235959.000001Z in-clients-pc1" \
+		"$(complete_line "${glue[@]}" restore pc1 '' | sort | paste -sd ' ')"
+	equal "states of a data disk" "in-disks-home-pc1" \
+		"$(complete_line "${glue[@]}" disks --remove --disk home pc1 '')"
+	equal "snapshots" "in-clients-pc1 in-clients-pc2" \
+		"$(complete_line "${glue[@]}" revert in | sort | paste -sd ' ')"
+	equal "client after it" "pc2" "$(complete_line "${glue[@]}" \
+		revert in-clients-pc2 pc2)"
+}
+
 test_program_outside_of_path_is_completed() {
 	equal "commands" "map" "$(PATH=/usr/bin:/bin complete_line \
 		"$(command -v vhdfs-img)" m)"

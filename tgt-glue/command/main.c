@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "tgt-glue/command/boot-script.h"
 #include "tgt-glue/command/command.h"
+#include "tgt-glue/command/offer-states.h"
 #include "tgt-glue/command/select.h"
 #include "tgt-glue/config/resolve.h"
 
@@ -183,7 +184,7 @@ static const struct cli_command disks_command = {
 	.options = disks_options,
 	.operands = { "CLIENT", 1, 1, "<client>" },
 	.variant_option = "remove",
-	.variant = { "CLIENT WHICH...", 2, INT_MAX, "<client>" },
+	.variant = { "CLIENT WHICH...", 2, INT_MAX, OFFER_STATES },
 	.run = command_disks,
 };
 
@@ -214,7 +215,9 @@ static const struct cli_command revert_command = {
 	.summary = "take clients' disks back to a snapshot",
 	.notes = SELECT_NOTES,
 	.options = revert_options,
-	SELECT_OPERANDS_AFTER_NAME,
+	.operands = { "NAME CLIENT...", 2, INT_MAX, OFFER_SNAPSHOTS },
+	.variant_option = "all",
+	.variant = { "NAME", 1, 1, OFFER_SNAPSHOTS },
 	.run = command_revert,
 };
 
@@ -230,7 +233,7 @@ static const struct cli_command restore_command = {
 	.name = "restore",
 	.summary = "bring back an earlier state of a client's disk",
 	.options = restore_options,
-	.operands = { "CLIENT WHICH", 2, 2, "<client>" },
+	.operands = { "CLIENT WHICH", 2, 2, OFFER_STATES },
 	.variant_option = "from",
 	.variant = { "[CLIENT...]", 0, INT_MAX, "<client>" },
 	.run = command_restore,
@@ -401,16 +404,20 @@ static void offer_masters(struct fleet *fleet, const char *word)
 		cli_offer(word, masters.v[i]);
 }
 
-/* Offers candidates of the kinds "<client>", "<disk>", "<master>" and
- * SELECT_KIND. */
+/* Offers candidates of the kinds "<client>", "<disk>", "<master>", SELECT_KIND,
+ * OFFER_STATES and OFFER_SNAPSHOTS. */
 static void offer_names(const struct command_line *line, const char *kind,
-			const char *word)
+			char *const *operands, int n, const char *word)
 {
 	_cleanup_(fleet_fini) struct fleet fleet;
 
 	/* A mistake elsewhere in fleet.conf does not matter. */
 	(void)fleet_load(line->config, false, &fleet);
-	if (!strcmp(kind, SELECT_KIND))
+	if (n > 0 && !strcmp(kind, OFFER_STATES))
+		offer_states(&fleet, operands[0], line->disk, word);
+	else if (n == 0 && !strcmp(kind, OFFER_SNAPSHOTS))
+		offer_snapshots(&fleet, line->disk, word);
+	else if (!strcmp(kind, SELECT_KIND) || !strcmp(kind, OFFER_SNAPSHOTS))
 		select_offer(&fleet, word);
 	else if (!strcmp(kind, "<master>"))
 		offer_masters(&fleet, word);

@@ -41,7 +41,8 @@ static void offer_kind(const struct cli_parser *p, const char *kind,
 	else if (!strcmp(kind, "<command>"))
 		offer_commands(p->program, word);
 	else if (p->program->complete)
-		p->program->complete(p->line, kind, word);
+		p->program->complete(p->line, kind, p->operands, p->n_operands,
+				     word);
 }
 
 static void offer_values(const struct cli_parser *p, const char *complete,

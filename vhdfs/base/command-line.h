@@ -124,10 +124,10 @@ struct cli_program {
 	 * operands. */
 	bool (*operand_exists)(const struct command_line *line,
 			       const char *name);
-	/* Calls cli_offer for each candidate of a kind of its own; null where
-	 * it has none. */
+	/* Calls cli_offer for each candidate of a kind of its own, after the
+	 * n operands before it; null where it has none. */
 	void (*complete)(const struct command_line *line, const char *kind,
-			 const char *word);
+			 char *const *operands, int n, const char *word);
 };
 
 struct cli_call {
