@@ -48,6 +48,30 @@ sysconfdir_is_followed() {
 		fail "expected $1/vhdfs in each unit, found /etc/vhdfs"
 }
 
+# The ending of each file beside the targets-file is in the manual page.
+test_purge_removes_each_file_that_can_be_made_again() {
+	local conf=$scratch/tgt/conf.d/vhdfs.conf ending n=0
+
+	mkdir -p "${conf%/*}"
+	touch "$conf" "$conf.1" "$conf.1.env" "${conf%/*}/other.conf"
+	while read -r ending; do
+		: >"$conf.$ending"
+		n=$((n + 1))
+	done < <(sed -n '/^\.SH FILES/,/^\.SH ENV/s/^\.IR TARGETS-FILE \.\([a-z]*\)$/\1/p' \
+		"$top_srcdir/man/tgt-glue.8.in")
+	[ "$n" -ge 6 ] || fail "expected files in the manual page, found $n"
+	sed -n '/^remove_generated()/,/^\tfind .etc/p' \
+		"$top_srcdir/debian/tgt-glue.postrm" | sed '$d' >"$scratch/purge"
+	(
+		generated=$conf
+		eval "$(cat "$scratch/purge")
+}"
+		remove_generated
+	)
+	equal "files that stay" "other.conf vhdfs.conf.fleet" \
+		"$(find "${conf%/*}" -type f -printf '%f\n' | sort | paste -sd ' ')"
+}
+
 test_install_places_programs_pages_completions_and_units() {
 	make -s -C "$top_builddir" install DESTDIR="$scratch/root" >/dev/null
 	for program in vhdfs vhdfs-img tgt-glue; do
