@@ -59,6 +59,25 @@ test_commands_of_the_metrics_unit_write_the_file() {
 	[ ! -e "$scratch/.tgt-glue.new" ] || fail "expected no other file"
 }
 
+# metrics_may_run DIRECTORY: the condition of the unit.
+metrics_may_run() {
+	local condition
+
+	condition=$(directive tgt-glue-metrics.service ExecCondition)
+	[ -n "$condition" ] || fail "expected a condition of the unit"
+	export TEXTFILES=$1
+	eval "${condition//\$\$/\$}"
+}
+
+test_metrics_unit_does_nothing_without_the_directory() {
+	make_units
+	mkdir "$scratch/there"
+	metrics_may_run "$scratch/there" ||
+		fail "expected the unit to run where the directory exists"
+	! metrics_may_run "$scratch/missing" ||
+		fail "expected the unit not to run without the directory"
+}
+
 # exposed UNIT TENTHS: is the exposure of the unit at most TENTHS / 10?
 exposed() {
 	systemd-analyze security --offline=true --no-pager --threshold="$2" \
