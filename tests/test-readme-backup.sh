@@ -23,6 +23,7 @@ systemctl() {
 
 	case $* in
 	"enable --now tgt") start_tgt ;;
+	"enable tgt") ;;
 	"enable --now tgt-glue-scrub.timer") tgt-glue check --images ;;
 	"disable --now "*)
 		for unit in "${@:3}"; do
@@ -48,7 +49,8 @@ stop_unit() {
 		done
 		;;
 	vhdfs@srv-disks) umount /srv/disks ;;
-	tgt-glue-scrub.timer) ;;
+	tgt-glue-scrub.timer | tgt-glue-metrics.timer) ;;
+	vhdfs-tgtd@1) no_shard_runs ;;
 	*) false ;;
 	esac
 }
@@ -58,6 +60,10 @@ end_processes() {
 	while pgrep -x "$1" >/dev/null; do
 		sleep 0.1
 	done
+}
+# README's server has one tgtd.
+no_shard_runs() {
+	[ ! -e /etc/tgt/conf.d/vhdfs.conf.1 ]
 }
 install_packages() {
 	:
