@@ -152,6 +152,19 @@ test_undo_in_a_copy_with_hard_links_leaves_a_snapshot_its_mark() {
 	done
 }
 
+# No search begins at the copy that finds the child.
+test_undo_in_a_copy_with_hard_links_gives_no_write_bits() {
+	leave_snapshot_unfinished vhdx
+	mkdir -p far/copy
+	cp -al p.vhdx p@x.vhdx .p.vhdx.intent .p.vhdx.leaf far/copy
+	expect 0 vhdfs-img snapshot p.vhdx x
+	cd far/copy || exit
+	expect_error 1 "an image with children keeps its name" vhdfs-img snapshot p.vhdx y
+	equal mode 444 "$(stat -c %a p.vhdx)"
+	equal hidden "" "$(find . -name '.?*')"
+	same_disk ../../p.vhdx ../../model
+}
+
 test_undo_gives_an_image_with_another_name_its_write_bits_back() {
 	leave_snapshot_unfinished vhdx d/link.vhdx
 	expect 0 vhdfs-img snapshot p.vhdx x

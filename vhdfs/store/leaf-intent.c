@@ -7,22 +7,41 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 
 #define INTENT_HEAD "vhdfs leaf replacement 1\n"
 
-/* KEEP may have any character of a file name: it ends at the end of the text.
+/* Cuts the line "dir NUMBER" off the end of the text, if it has one.  0: none.
  */
+static ino_t cut_dir(char *text)
+{
+	char *line = strrchr(text, '\n'), *end;
+	ino_t dir;
+
+	if (!line || strncmp(line + 1, "dir ", 4) != 0)
+		return 0;
+	dir = (ino_t)strtoull(line + 5, &end, 10);
+	if (*end || !dir)
+		return 0;
+	*line = '\0';
+	return dir;
+}
+
+/* KEEP may have any character of a file name: it ends at the end of the text,
+ * or before the line of the directory. */
 static bool parse(char *text, struct leaf_intent *ret)
 {
 	static const char keep[] = "keep ";
 	unsigned mode;
 	char *end, *line;
+	ino_t dir;
 
 	if (strncmp(text, INTENT_HEAD, strlen(INTENT_HEAD)) != 0 ||
 	    sscanf(text + strlen(INTENT_HEAD), "mode %o", &mode) != 1)
@@ -33,9 +52,10 @@ static bool parse(char *text, struct leaf_intent *ret)
 		return false;
 	line += 1 + strlen(keep);
 	*end = '\0';
+	dir = cut_dir(line);
 	if (strchr(line, '/') || strlen(line) > NAME_MAX)
 		return false;
-	*ret = (struct leaf_intent){ .mode = mode & 07777 };
+	*ret = (struct leaf_intent){ .mode = mode & 07777, .dir = dir };
 	strcpy(ret->keep, line);
 	return true;
 }
@@ -112,10 +132,14 @@ int leaf_record_write(const struct leaf_place *place, const char *name,
 int leaf_intent_write(const struct leaf_place *place, const char *keep)
 {
 	_cleanup_free_ char *text = NULL;
+	struct stat dir;
 
-	if (asprintf(&text, INTENT_HEAD "mode %o\nkeep %s\n",
-		     (unsigned)place->st.st_mode & 07777,
-		     keep ? keep : "") < 0) {
+	if (fstat(place->fd, &dir) < 0)
+		return fail_errno(-errno, "%s", place->dir);
+	/* Earlier releases read KEEP up to the end of its line. */
+	if (asprintf(&text, INTENT_HEAD "mode %o\nkeep %s\ndir %" PRIu64 "\n",
+		     (unsigned)place->st.st_mode & 07777, keep ? keep : "",
+		     (uint64_t)dir.st_ino) < 0) {
 		text = NULL;
 		return fail(-ENOMEM, "%s: out of memory", place->path);
 	}

@@ -17,6 +17,9 @@
 struct leaf_intent {
 	char keep[NAME_MAX + 1]; /* KEEP; empty: none */
 	mode_t mode;             /* of the old leaf */
+	/* The number of the directory in which it was written; 0: unknown.  It
+	 * tells an intent of a copy of the directory. */
+	ino_t dir;
 };
 
 /* 1, or 0 if there is none.  -EBADMSG: other text. */

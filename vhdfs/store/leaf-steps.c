@@ -7,8 +7,8 @@
  *   NAME          the image: the old leaf, then the new one
  *   KEEP          what the old leaf is called afterwards, if it stays
  *   .NAME.leaf    the new leaf before it gets the name
- *   .NAME.intent  the intent record: KEEP and the old leaf's mode;
- *                 .NAME.intent.new while it is written
+ *   .NAME.intent  the intent record: KEEP, the old leaf's mode, the directory's
+ *                 number; .NAME.intent.new while it is written
  *
  * ORDER; each step is durable before the next.
  *   L1  Open the old leaf for writing, which finishes what a crash left in it
@@ -197,12 +197,22 @@ static struct file_id leaf_file(const struct leaf_place *place)
  * (settled-parent.h); but of a further name of the file, a hard link, one may
  * have been: a process that makes it finds no intent beside that name, or it
  * did its own undo of a copy of the directory, and its snapshot is this file.
+ * An intent that was copied says nothing of the file's children, which may be
+ * in any directory: then it is taken for one that has some.
  */
-static int find_child(const struct leaf_place *place, const struct stat *st,
+static int find_child(const struct leaf_place *place,
+		      const struct leaf_intent *intent, const struct stat *st,
 		      bool *ret)
 {
+	struct stat dir;
+
 	*ret = false;
 	if (st->st_nlink <= 2 || mode_write_bits(st->st_mode))
+		return 0;
+	if (fstat(place->fd, &dir) < 0)
+		return fail_errno(-errno, "%s", place->dir);
+	*ret = intent->dir && intent->dir != dir.st_ino;
+	if (*ret)
 		return 0;
 	return child_search(place->rootdir, place->dir, place->io,
 			    leaf_file(place), ret);
@@ -219,7 +229,7 @@ static int undo_link(const struct leaf_place *place,
 
 	if (fstat(fd, &st) < 0)
 		return fail_errno(-errno, "%s", place->path);
-	r = find_child(place, &st, &has_child);
+	r = find_child(place, intent, &st, &has_child);
 	if (r < 0)
 		return r;
 	mode = has_child ? mode_without_lent(st.st_mode) & 07777
