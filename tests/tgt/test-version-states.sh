@@ -159,6 +159,18 @@ type_what_is_said() {
 	done <"$scratch/commands"
 }
 
+test_client_that_goes_back_to_its_kept_state_is_told_so() {
+	start_versions pc1 <<<'update = reset'
+	write_disk clients/pc1.vhdx named
+	expect 0 glue keep pc1
+	expect 0 glue promote win11 2
+	expect 0 glue apply
+	expect 0 glue promote win11 --back
+	expect 0 glue apply
+	did '^pc1: image: clients/pc1.vhdx is fresh, a child of clients/pc1@kept-1.vhdx$'
+	equal "the disk" named "$(disk clients/pc1.vhdx)"
+}
+
 test_retire_names_the_states_that_need_a_version_and_frees_it() {
 	change_master
 	expect 0 glue restore pc1 "$old"

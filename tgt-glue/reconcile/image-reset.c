@@ -51,6 +51,7 @@
 #include "store/leaf-replace.h"
 #include "tgt-glue/base/events.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/config/children.h"
 #include "tgt-glue/tgtd/backing-files.h"
@@ -407,7 +408,8 @@ static int replace_empty(struct clients *clients, struct reset *reset)
 		return r;
 	reset->followed = true;
 	print_line(stdout, "%s: %s is fresh, a child of %s", title_of(reset),
-		   disk->child, disk->master);
+		   disk->child,
+		   kept_image_base(clients->arena, reset->fleet, disk));
 	return 0;
 }
 
