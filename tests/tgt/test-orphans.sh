@@ -24,7 +24,12 @@ start_fleet() {
 	vhdfs-img create --size 1M "$store/disks/home/pc9.vhdx"
 	: >"$store/clients/notes.txt"
 	: >"$store/clients/.pc9.vhdx.mine"
-	write_fleet pc1 </dev/null
+	write_fleet pc1 <<-END
+		disks = home
+		[disk home]
+		lun = 2
+		size = 1M
+	END
 }
 
 files() {
@@ -58,10 +63,34 @@ test_status_counts_the_images_of_no_client() {
 	expect 0 glue status
 	did "^4 images belong to no client, [0-9.]+[KM]; .tgt-glue orphans. lists them$"
 	equal "in JSON" 4 "$(glue status --json | jq .orphans.images)"
-	echo "[client pc9]" >>"$scratch/fleet.conf"
+	printf '[client pc9]\ndisks = home\n' >>"$scratch/fleet.conf"
 	expect 0 glue status
 	! grep -q 'to no client' "$scratch/stdout" ||
 		fail "expected no such images, found: $(cat "$scratch/stdout")"
+}
+
+test_images_of_a_disk_that_a_client_has_no_more_are_listed_and_removed() {
+	start_fleet
+	expect 0 glue apply
+	! files | grep pc1 || fail "expected no image of pc1"
+	sed -i '/^disks = home/d' "$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "of pc1" disks/home/pc1.vhdx "$(files | grep pc1)"
+	expect 0 glue orphans --remove disks/home/pc1.vhdx
+	[ ! -e "$store/disks/home/pc1.vhdx" ] || fail "expected it removed"
+	[ -e "$store/clients/pc1.vhdx" ] || fail "expected the system disk"
+}
+
+test_image_of_a_disk_that_waits_for_the_logout_is_not_removed() {
+	requires_initiator
+	start_fleet
+	expect 0 glue apply
+	hold_session pc1
+	sed -i '/^disks = home/d' "$scratch/fleet.conf"
+	expect 4 glue apply
+	expect 1 glue orphans --remove disks/home/pc1.vhdx
+	[ -e "$store/disks/home/pc1.vhdx" ] || fail "expected the image"
+	end_session
 }
 
 test_named_images_are_removed_children_first() {

@@ -84,6 +84,18 @@ static bool is_shared(const struct fleet *fleet, const char *path)
 	return false;
 }
 
+/* Has the client a disk whose images are in that directory? */
+static bool has_disk_in(const struct client *client, const char *dir)
+{
+	if (!strcmp(dir, CLIENTS_DIRECTORY))
+		return true;
+	for (size_t i = 0; i < client->n_disks; i++)
+		if (client->disks[i].child &&
+		    text_equal(client->disks[i].name, name_last(dir)))
+			return true;
+	return false;
+}
+
 static void add_orphan(const struct reading *reading, struct orphan orphan,
 		       const char *ending)
 {
@@ -116,7 +128,7 @@ static void add_file(const struct reading *reading, const char *dir,
 		return;
 	orphan.size = (uint64_t)st.st_blocks * 512;
 	client = fleet_client(reading->fleet, orphan.client);
-	if (client)
+	if (client && has_disk_in(client, dir))
 		image_use_add_client(&reading->orphans->use, client,
 				     orphan.path, orphan.size);
 	else if (!is_shared(reading->fleet, orphan.path))
