@@ -34,6 +34,26 @@ test_image_in_the_place_of_a_channel_is_refused() {
 	expect 0 glue publish pc1 win11
 }
 
+test_images_of_clients_are_no_masters() {
+	local before family
+
+	start_versions pc1 pc2 </dev/null
+	write_disk clients/pc1.vhdx new
+	write_disk clients/pc2.vhdx mine
+	write_fleet pc1 </dev/null # so nothing has the image of pc2 open
+	expect 0 glue apply
+	mkdir -p "$scratch/store/disks/home"
+	before=$(cd "$scratch/store" && find . -printf '%P %y %l %i %m\n' | sort)
+	for family in clients/pc2 clients/pc9 disks/home/pc9; do
+		expect_error 1 "$family.vhdx: expected a master outside of clients/ and disks/, .*; name another one, such as masters/pc" \
+			glue publish pc1 "$family"
+	done
+	expect_error 1 'clients/pc2.vhdx: expected a master outside of' \
+		glue promote clients/pc2 1
+	equal "the store" "$before" "$(cd "$scratch/store" &&
+		find . -printf '%P %y %l %i %m\n' | sort)"
+}
+
 test_link_to_an_image_that_is_no_version_is_refused() {
 	local masters=$scratch/store/masters
 

@@ -79,12 +79,25 @@ static int check_plain(const struct fleet *fleet, struct arena *arena,
 		image);
 }
 
+/* A version there would be lost with a client, and a client's image with a
+ * promotion. */
+static int check_place(const char *family)
+{
+	return fleet_is_client_path(family)
+		       ? fail(-EINVAL,
+			      "%s: expected a master outside of clients/ and disks/, which have the images of clients; name another one, such as masters/%s",
+			      family, name_last(family))
+		       : 0;
+}
+
 int check_names(const struct fleet *fleet, struct arena *arena,
 		const struct versions *versions)
 {
 	const char *family = versions->family;
-	int r = check_plain(fleet, arena, versions);
+	int r = check_place(family);
 
+	if (r == 0)
+		r = check_plain(fleet, arena, versions);
 	for (enum channel c = CHANNEL_TEST; r == 0 && c < CHANNELS; c++)
 		r = check_channel(fleet, arena, channel_path(arena, family, c));
 	return r < 0 ? r

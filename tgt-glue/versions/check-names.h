@@ -7,8 +7,9 @@
 #include "tgt-glue/config/versions.h"
 
 /*
- * 0, or -EINVAL with a message: a channel's name is no symbolic link, or the
- * plain name is a link to what is no version.  Such an image has children that
+ * 0, or -EINVAL with a message: the master is where the images of clients are,
+ * a channel's name is no symbolic link, or the plain name is a link to what is
+ * no version.  Such an image has children that
  * name it, and would lose them if a link to a version took its name.  A link to
  * nothing may be replaced.
  */
