@@ -486,12 +486,13 @@ left_over() {
 }
 
 end() {
-	local image
+	local image status=0
 
 	wait_until 60 agrees
 	# It would reset clients with reset = boot between the sessions.
-	end_watch
-	equal "exit status of watch" 0 "$?"
+	kill "$watch_pid"
+	wait "$watch_pid" || status=$?
+	equal "exit status of watch" 0 "$status"
 	expect 0 glue apply
 	over_iscsi
 	all_as_expected
