@@ -154,8 +154,10 @@ test_disks_without_a_state_to_have_are_refused() {
 	done
 	expect_error 1 "restore: expected a data disk of the client, found 'none'" \
 		glue restore --disk none pc1 monday
-	expect_error 2 'expected --disk or --from, found both' \
-		glue restore --disk home --from "$scratch"
+	expect_error 1 "restore: --disk: expected a data disk .*, found 'none'" \
+		glue restore --disk none --from "$scratch"
+	expect_error 1 "restore: expected a data disk of the client, found 'none'" \
+		glue restore --disk none --from "$scratch" pc1
 	same_targets
 }
 

@@ -133,6 +133,7 @@ test_data_disks_come_back_if_they_are_lost_and_stay_if_they_are_not() {
 	cp "$scratch/mnt/$view" "$scratch/newer"
 	expect 4 glue restore --from "$scratch/$dir"
 	said 'pc1: skipped: disks/home/pc1.vhdx: expected no image in the store'
+	said "type .tgt-glue restore --from $scratch/$dir --disk home pc1'"
 	cmp "$scratch/mnt/$view" "$scratch/newer"
 	lose_store
 	expect 0 glue restore --from "$scratch/$dir"
@@ -143,6 +144,68 @@ test_data_disks_come_back_if_they_are_lost_and_stay_if_they_are_not() {
 	[ -f "$scratch/store/masters/maps.vhdx" ] ||
 		fail "expected the shared image"
 	vhdfs-img check "$scratch/store/disks/home/pc1.vhdx" >/dev/null
+}
+
+test_data_disk_comes_back_by_its_name_and_the_present_one_is_put_aside() {
+	local view=disks/home/pc1.vhdx.raw which
+
+	requires_initiator
+	start_server
+	write_fleet pc2 pc1 <<-END
+		disks = home
+		[disk home]
+		lun = 2
+		size = 4M
+	END
+	expect 0 glue apply
+	use_file $view letters
+	use_file clients/pc1.vhdx.raw system
+	expect 0 glue backup "$scratch/$dir"
+	cp "$scratch/mnt/$view" "$scratch/home"
+	use_file $view newer
+	use_file clients/pc1.vhdx.raw changed
+	cp "$scratch/mnt/$view" "$scratch/newer"
+	cp "$scratch/mnt/clients/pc1.vhdx.raw" "$scratch/system"
+	hold_session pc1
+	expect 4 glue restore --from "$scratch/$dir" --disk home pc1
+	cmp "$scratch/mnt/$view" "$scratch/newer"
+	end_session
+	wait_until 10 expect 0 glue restore --from "$scratch/$dir" --disk home pc1
+	cmp "$scratch/mnt/$view" "$scratch/home"
+	cmp "$scratch/mnt/clients/pc1.vhdx.raw" "$scratch/system"
+	nothing_unfinished
+	expect 0 glue restore --from "$scratch/$dir" --disk home
+	did '^pc1: disks/home/pc1.vhdx is that of the backup already'
+	which=$(glue disks --disk home --json pc1 |
+		jq -r '.[] | select(.kind == "put-aside").which')
+	expect 0 glue restore --disk home pc1 "$which"
+	cmp "$scratch/mnt/$view" "$scratch/newer"
+}
+
+# The first disk is in the store, the second is not.
+test_lost_data_disk_comes_back_beside_one_that_stays() {
+	requires_initiator
+	start_server
+	write_fleet pc1 <<-END
+		disks = home more
+		[disk home]
+		lun = 2
+		size = 4M
+		[disk more]
+		lun = 3
+		size = 4M
+	END
+	expect 0 glue apply
+	use_file disks/more/pc1.vhdx.raw letters
+	cp "$scratch/mnt/disks/more/pc1.vhdx.raw" "$scratch/more"
+	expect 0 glue backup "$scratch/$dir"
+	use_file disks/home/pc1.vhdx.raw newer
+	end_tgtd
+	unmount "$scratch/mnt"
+	rm "$scratch/store/disks/more/pc1.vhdx"
+	expect 4 glue restore --from "$scratch/$dir" pc1
+	start_again
+	cmp "$scratch/mnt/disks/more/pc1.vhdx.raw" "$scratch/more"
 }
 
 test_logged_in_client_is_skipped_and_another_run_restores_it() {

@@ -145,13 +145,20 @@ static bool has_identity(const struct restoring *restoring, const char *path,
 	return transfer_find(&restoring->fleet->rootdir, path, image) == 1;
 }
 
+/* The directory of images in the store, open; or -errno. */
+static int open_below(const struct restoring *restoring, const char *below)
+{
+	return root_dir_openat(&restoring->fleet->rootdir, below,
+			       O_RDONLY | O_DIRECTORY);
+}
+
 /* 4.  *ret: the stamp of the old image that is, or is to be, that of the
  * backup; 1: it is there; 0; or -errno with a message. */
 static int choose_stamp(struct restoring *restoring, const char *name,
-			const char *path, const struct image *image,
+			const char *below, const struct image *image,
 			char ret[STAMP_SIZE])
 {
-	_cleanup_close_ int dir = spare_directory(restoring->fleet);
+	_cleanup_close_ int dir = open_below(restoring, below);
 	struct old_images old = { 0 };
 	struct stat st;
 	int64_t stamp;
@@ -159,13 +166,12 @@ static int choose_stamp(struct restoring *restoring, const char *name,
 			: old_images_read(&restoring->arena, dir, name, &old);
 
 	if (r < 0 || fstat(image->io->fd, &st) < 0)
-		return fail_errno(r < 0 ? r : -errno, "%s", path);
+		return fail_errno(r < 0 ? r : -errno, "%s/%s", below, name);
 	stamp = (int64_t)st.st_mtim.tv_sec * 1000000 +
 		st.st_mtim.tv_nsec / 1000;
 	for (size_t i = old.n; i-- > 0;) {
-		const char *file =
-			arena_printf(&restoring->arena, CLIENTS_DIRECTORY "/%s",
-				     old.v[i].name);
+		const char *file = arena_printf(&restoring->arena, "%s/%s",
+						below, old.v[i].name);
 
 		if (has_identity(restoring, file, image)) {
 			stamp_write(old.v[i].stamp, ret);
@@ -180,10 +186,10 @@ static int choose_stamp(struct restoring *restoring, const char *name,
 }
 
 /* 5.  1: the store has an image NAME. */
-static int take_name(const struct restoring *restoring, const char *old,
-		     const char *path)
+static int take_name(const struct restoring *restoring, const char *below,
+		     const char *old, const char *path)
 {
-	_cleanup_close_ int dir = spare_directory(restoring->fleet);
+	_cleanup_close_ int dir = open_below(restoring, below);
 
 	if (dir < 0)
 		return fail_errno(dir, "%s", old);
@@ -197,18 +203,18 @@ static int take_name(const struct restoring *restoring, const char *old,
 
 /* 4 and 5 */
 static int restore_image(struct restoring *restoring, const char *name,
-			 const char *path, struct chain *chain,
-			 const char **ret_which)
+			 const char *below, const char *path,
+			 struct chain *chain, const char **ret_which)
 {
 	struct image *image = chain_leaf(chain);
 	char stamp[STAMP_SIZE];
 	const char *old;
 	struct stat st;
-	int r = choose_stamp(restoring, name, path, image, stamp);
+	int r = choose_stamp(restoring, name, below, image, stamp);
 
 	if (r < 0)
 		return r;
-	old = arena_printf(&restoring->arena, CLIENTS_DIRECTORY "/.%s.%s",
+	old = arena_printf(&restoring->arena, "%s/.%s.%s", below,
 			   name_last(path), stamp);
 	if (r == 0 && fstat(image->io->fd, &st) < 0)
 		r = fail_errno(-errno, "%s", path);
@@ -218,26 +224,27 @@ static int restore_image(struct restoring *restoring, const char *name,
 	*ret_which = arena_strdup(&restoring->arena, stamp);
 	if (r < 0)
 		return r;
-	return find_image(restoring, &restoring->fleet->rootdir,
-			  CLIENTS_DIRECTORY, name)
+	return find_image(restoring, &restoring->fleet->rootdir, below, name)
 		       ? 1
-		       : take_name(restoring, old, path);
+		       : take_name(restoring, below, old, path);
 }
 
 int restoring_client(struct restoring *restoring, const char *name,
-		     const char **ret_which, const char **ret_text)
+		     const char *disk, const char **ret_which,
+		     const char **ret_text)
 {
-	const char *path = find_image(restoring, &restoring->from,
-				      CLIENTS_DIRECTORY, name);
+	const char *below = disk ? arena_printf(&restoring->arena,
+						DISKS_DIRECTORY "/%s", disk)
+				 : CLIENTS_DIRECTORY;
+	const char *path = find_image(restoring, &restoring->from, below, name);
 	struct transfer *t = &restoring->transfer;
 	struct chain *chain;
 	int r;
 
 	if (!path)
-		return fail(
-			-ENOENT,
-			"%s: expected an image of it in clients, found none",
-			restoring->from.path);
+		return fail(-ENOENT,
+			    "%s: expected an image of it in %s, found none",
+			    restoring->from.path, below);
 	r = chain_open(t->cache, path, 0, &chain);
 	if (r < 0)
 		return r;
@@ -251,7 +258,8 @@ int restoring_client(struct restoring *restoring, const char *name,
 	t->copied = 0;
 	r = transfer_parents(t, chain, 1);
 	if (r == 0)
-		r = restore_image(restoring, name, path, chain, ret_which);
+		r = restore_image(restoring, name, below, path, chain,
+				  ret_which);
 	if (r == 0)
 		*ret_text = arena_printf(&restoring->arena,
 					 "%s is restored, %s copied", path,
@@ -281,8 +289,8 @@ static int restore_data_disk(struct restoring *restoring, const char *name,
 			      name)) {
 		r = fail(
 			-EEXIST,
-			"%s: expected no image in the store, found one, which stays; to have that of the backup, log the client out, move it away and restore again",
-			path);
+			"%s: expected no image in the store, found one, which stays; to have that of the backup, log the client out and type `tgt-glue restore --from %s --disk %s %s'",
+			path, restoring->from.path, name_last(directory), name);
 	} else {
 		r = transfer_parents(t, chain, 1);
 		if (r == 0 && fstat(chain_leaf(chain)->io->fd, &st) < 0)
@@ -298,15 +306,22 @@ static int restore_data_disk(struct restoring *restoring, const char *name,
 	return r;
 }
 
-int restoring_data_disks(struct restoring *restoring, const char *name)
+int restoring_data_disks(struct restoring *restoring, const char *name,
+			 void (*report)(const char *name))
 {
 	const struct fleet *fleet = restoring->fleet;
-	int r = 0;
+	int worst = 0;
 
-	for (size_t i = 0; r == 0 && i < fleet->n_sections; i++)
-		r = restore_data_disk(restoring, name,
-				      arena_printf(&restoring->arena,
-						   DISKS_DIRECTORY "/%s",
-						   fleet->sections[i].name));
-	return r;
+	for (size_t i = 0; i < fleet->n_sections && stop_check() == 0; i++) {
+		int r = restore_data_disk(
+			restoring, name,
+			arena_printf(&restoring->arena, DISKS_DIRECTORY "/%s",
+				     fleet->sections[i].name));
+
+		if (r < 0)
+			report(name);
+		if (r < 0 && (worst == 0 || worst == -EEXIST))
+			worst = r;
+	}
+	return worst;
 }

@@ -17,6 +17,7 @@
  *      the present image is put aside   (image-restore.h)
  *   7. copy the images of its data disks that the store does not have, with
  *      their parents
+ * With the name of a data disk, 3 to 6 are done with its image, and 7 is not.
  *
  * An image of the store is never replaced in 2 to 5, and in 7.  If the store
  * has an image with the identity of that of the backup as NAME, it is brought
@@ -47,16 +48,20 @@ void restoring_fini(struct restoring *restoring);
 /* 2.  0, or -errno with a message. */
 int restoring_masters(struct restoring *restoring);
 /*
- * 3 to 5, of the client of that name.  0: done; 1: *ret_which is the old image
+ * 3 to 5, of the client of that name; disk null: of its system disk, else of
+ * that data disk.  0: done; 1: *ret_which is the old image
  * for 6, as `restore' takes it; -ENOENT: the backup has no image of it; or
  * another -errno; all with a message.  *ret_text: what became of the image,
  * after 0.
  */
 int restoring_client(struct restoring *restoring, const char *name,
-		     const char **ret_which, const char **ret_text);
+		     const char *disk, const char **ret_which,
+		     const char **ret_text);
 
-/* 7, of the client of that name; prints what became of each.  0, or -errno with
- * a message; -EEXIST: the store has another image, which stays. */
-int restoring_data_disks(struct restoring *restoring, const char *name);
+/* 7, of the client of that name; prints what became of each, and calls report
+ * for each failure, with a message.  0; -EEXIST: the store has another image,
+ * which stays; or another -errno. */
+int restoring_data_disks(struct restoring *restoring, const char *name,
+			 void (*report)(const char *name));
 
 #endif

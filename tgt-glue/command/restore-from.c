@@ -29,7 +29,7 @@ static int restore_client(const struct command_line *line,
 {
 	struct reconcile reconcile = { 0 };
 	const char *which = NULL, *text = NULL;
-	int r = restoring_client(restoring, name, &which, &text);
+	int r = restoring_client(restoring, name, line->disk, &which, &text);
 
 	if (r == 1) {
 		(void)fflush(stdout);
@@ -48,13 +48,41 @@ static int restore_client(const struct command_line *line,
 }
 
 /* Reports why a data disk was not restored. */
-static int fail_data_disk(const char *name)
+static void report_data_disk(const char *name)
 {
-	const int r = error_last()->code;
-
 	print_line(stderr, "tgt-glue: %s: %s: %s", name,
-		   r == -EEXIST ? "skipped" : "not restored", error_text());
+		   error_last()->code == -EEXIST ? "skipped" : "not restored",
+		   error_text());
+}
+
+static int restore_data_disks(struct restoring *restoring, const char *name)
+{
+	int r = restoring_data_disks(restoring, name, report_data_disk);
+
+	if (r == 0)
+		return CLI_DONE;
 	return r == -EEXIST ? EXIT_SKIPPED : CLI_FAILED;
+}
+
+/* The clients that have the disk of --disk, if it is given.  False, after a
+ * message: there is none. */
+static bool add_all(const struct command_line *line, const struct fleet *fleet,
+		    struct arena *arena, struct strings *names)
+{
+	for (size_t i = 0; i < fleet->n; i++) {
+		const struct disk *disk =
+			client_disk(&fleet->clients[i], line->disk);
+
+		if (disk && (!line->disk || disk->kind == DISK_CHILD ||
+			     disk->kind == DISK_OWN))
+			strings_add(arena, names, fleet->clients[i].name);
+	}
+	if (line->disk && !names->n)
+		print_line(
+			stderr,
+			"tgt-glue: restore: --disk: expected a data disk with an image of each client's own, found '%s'",
+			line->disk);
+	return !line->disk || names->n;
 }
 
 static int restore_all(const struct command_line *line,
@@ -66,8 +94,8 @@ static int restore_all(const struct command_line *line,
 		const char *name = names->v[i];
 
 		add_code(&code, restore_client(line, restoring, name));
-		if (restoring_data_disks(restoring, name) < 0)
-			add_code(&code, fail_data_disk(name));
+		if (!line->disk)
+			add_code(&code, restore_data_disks(restoring, name));
 	}
 	return stop_check() < 0 ? command_failed() : code;
 }
@@ -95,14 +123,15 @@ int command_restore_from(const struct command_line *line)
 	    (*line->clients && select_clients(line, &fleet, "restore", &arena,
 					      &names) != CLI_DONE))
 		return CLI_FAILED;
+	if (!*line->clients && !add_all(line, &fleet, &arena, &names))
+		return CLI_FAILED;
+	if (!select_have_disk(line, &fleet, "restore", SELECT_WITH_IMAGE,
+			      &names))
+		return CLI_FAILED;
 	stop_catch();
 	if (restoring_open(&restoring, &fleet, line->from) < 0)
 		return command_failed();
-	if (!*line->clients) {
-		if (restoring_masters(&restoring) < 0)
-			return command_failed();
-		for (size_t i = 0; i < fleet.n; i++)
-			strings_add(&arena, &names, fleet.clients[i].name);
-	}
+	if (!*line->clients && restoring_masters(&restoring) < 0)
+		return command_failed();
 	return restore_all(line, &restoring, &names);
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/printable.h"
 #include "tgt-glue/command/select.h"
 #include "tgt-glue/reconcile/reconcile.h"
 #include "tgt-glue/reconcile/saved-states.h"
@@ -34,20 +33,10 @@ int command_bring_back(const struct command_line *line, const char *verb,
 	return code;
 }
 
-static int fail_both(void)
-{
-	print_line(
-		stderr,
-		"tgt-glue: restore: expected --disk or --from, found both: a backup brings back all disks of a client; see `tgt-glue restore --help'");
-	return CLI_USAGE;
-}
-
 int command_restore(const struct command_line *line)
 {
 	struct reconcile reconcile = { .clients.which = line->clients[1] };
 
-	if (line->from && line->disk)
-		return fail_both();
 	if (line->from)
 		return command_restore_from(line);
 	strings_add(&reconcile.arena, &reconcile.options.reset,
