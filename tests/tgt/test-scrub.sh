@@ -130,4 +130,10 @@ test_rate_needs_a_size_and_the_images() {
 	said 'with --images'
 }
 
+test_images_and_explain_are_not_both_taken() {
+	make_images
+	expect 2 glue check --images --explain pc1
+	said 'expected --images or --explain, found both'
+}
+
 run_tests

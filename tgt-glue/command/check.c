@@ -51,6 +51,12 @@ int command_check(const struct command_line *line)
 			line->rate);
 		return CLI_USAGE;
 	}
+	if (line->images && line->explain) {
+		print_line(
+			stderr,
+			"tgt-glue: check: expected --images or --explain, found both; see `tgt-glue check --help'");
+		return CLI_USAGE;
+	}
 	if (line->images)
 		return check_images(line, rate);
 	r = command_load(line, &fleet);
