@@ -220,6 +220,21 @@ test_log_selects_by_client_and_time() {
 		"$(TZ=CET-1 glue log | head -n 1)"
 }
 
+test_log_selects_by_pattern_and_group() {
+	write_log
+	sed -i '/client pc2/d' "$scratch/fleet.conf"
+	printf '[group one]\nmatch = *1\n[group two]\nmatch = pc2\n' \
+		>>"$scratch/fleet.conf"
+	expect 0 glue log 'pc*'
+	equal "events of a pattern" "first second last" "$(messages)"
+	expect 0 glue log @one
+	equal "events of a group" "first last" "$(messages)"
+	expect 0 glue log @two
+	equal "events of a client that fleet.conf no longer has" second "$(messages)"
+	expect_error 1 "found 'x\*'" glue log 'x*'
+	expect_error 1 "found '@none'" glue log @none
+}
+
 test_log_of_json_is_the_objects_of_the_file() {
 	write_log
 	expect 0 glue log --json pc2

@@ -14,10 +14,12 @@
 #include "base/error.h"
 #include "base/printable.h"
 #include "tgt-glue/base/events.h"
+#include "tgt-glue/command/select.h"
 #include "tgt-glue/config/resolve.h"
 
 struct printing {
 	const struct command_line *line;
+	const struct fleet *fleet;
 	int64_t since;
 	bool *found; /* of each operand: it has an event */
 	size_t n_skipped;
@@ -31,7 +33,7 @@ static bool is_wanted(const struct printing *p, const json_t *event)
 	bool wanted = !*names;
 
 	for (size_t i = 0; client && names[i]; i++)
-		if (!strcmp(names[i], client))
+		if (select_matches(p->fleet, names[i], client))
 			wanted = p->found[i] = true;
 	return wanted && event_time(event) >= p->since;
 }
@@ -91,14 +93,23 @@ static int print_file(struct printing *p, const char *file)
 	return ferror(f) ? fail_errno(-errno, "%s", file) : 0;
 }
 
-/* Names each operand that is neither in the log nor in fleet.conf. */
-static bool check_clients(const struct printing *p, const struct fleet *fleet)
+static bool selects_any(const struct fleet *fleet, const char *word)
 {
+	for (size_t i = 0; i < fleet->n; i++)
+		if (select_matches(fleet, word, fleet->clients[i].name))
+			return true;
+	return false;
+}
+
+/* Names each operand that selects nothing in the log and in fleet.conf. */
+static bool check_clients(const struct printing *p)
+{
+	const struct fleet *fleet = p->fleet;
 	char **names = p->line->clients;
 	bool known = true;
 
 	for (size_t i = 0; names[i]; i++) {
-		if (p->found[i] || fleet_client(fleet, names[i]))
+		if (p->found[i] || selects_any(fleet, names[i]))
 			continue;
 		print_line(
 			stderr,
@@ -109,9 +120,9 @@ static bool check_clients(const struct printing *p, const struct fleet *fleet)
 	return known;
 }
 
-static int print_all(struct printing *p, const struct fleet *fleet,
-		     struct arena *arena)
+static int print_all(struct printing *p, struct arena *arena)
 {
+	const struct fleet *fleet = p->fleet;
 	int r = print_file(p, arena_printf(arena, "%s.1", fleet->log_file));
 
 	if (r == 0)
@@ -123,14 +134,16 @@ static int print_all(struct printing *p, const struct fleet *fleet,
 		print_line(stderr, "tgt-glue: %s: %zu line%s skipped: no event",
 			   fleet->log_file, p->n_skipped,
 			   p->n_skipped == 1 ? "" : "s");
-	return check_clients(p, fleet) ? CLI_DONE : CLI_FAILED;
+	return check_clients(p) ? CLI_DONE : CLI_FAILED;
 }
 
 int command_log(const struct command_line *line)
 {
 	_cleanup_(fleet_fini) struct fleet fleet = NO_FLEET;
 	_cleanup_(arena_fini) struct arena arena = { 0 };
-	struct printing p = { .line = line, .since = INT64_MIN };
+	struct printing p = { .line = line,
+			      .fleet = &fleet,
+			      .since = INT64_MIN };
 	size_t n = 0;
 
 	if (line->since &&
@@ -147,5 +160,5 @@ int command_log(const struct command_line *line)
 	while (line->clients[n])
 		n++;
 	p.found = arena_alloc(&arena, n + 1);
-	return print_all(&p, &fleet, &arena);
+	return print_all(&p, &arena);
 }

@@ -354,7 +354,8 @@ static const struct cli_command log_command = {
 	.name = "log",
 	.summary = "print the events of the fleet: logins, resets, low space",
 	.options = log_options,
-	.operands = { "CLIENT...", 0, INT_MAX, "<client>" },
+	.operands = { "CLIENT...", 0, INT_MAX, SELECT_KIND },
+	.notes = SELECT_NOTES,
 	.run = command_log,
 };
 

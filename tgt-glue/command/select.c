@@ -31,6 +31,15 @@ static bool selects(const char *word, const struct conf_group *group,
 				: !strcmp(word, client);
 }
 
+bool select_matches(const struct fleet *fleet, const char *word,
+		    const char *client)
+{
+	const struct conf_group *group =
+		*word == '@' ? group_find(&fleet->conf, word + 1) : NULL;
+
+	return selects(word, group, client);
+}
+
 static void report(const struct command_line *line, const char *verb,
 		   const char *word, bool known_group)
 {

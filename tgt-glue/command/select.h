@@ -40,6 +40,11 @@
 int select_clients(const struct command_line *line, const struct fleet *fleet,
 		   const char *verb, struct arena *arena, struct strings *ret);
 
+/* Whether an operand selects a client of that name, which fleet.conf may no
+ * longer have. */
+bool select_matches(const struct fleet *fleet, const char *word,
+		    const char *client);
+
 /*
  * Asks whether the selected clients are to be changed, if the question is due:
  * "VERB 3 clients: ...".
