@@ -388,6 +388,13 @@ static void start_worker(struct run *run, struct worker *w, unsigned number,
 	}
 }
 
+static void end_worker(struct worker *w)
+{
+	w->disk->ops->close(w->disk);
+	free(w->done);
+	free(w->buf);
+}
+
 static int end_run(struct run *run)
 {
 	const struct record *r = run->record;
@@ -449,7 +456,8 @@ static int do_run(struct run *run, uint64_t seed)
 	for (unsigned i = 0; i < run->threads; i++)
 		pthread_join(workers[i].thread, NULL);
 	for (unsigned i = 0; i < run->threads; i++)
-		workers[i].disk->ops->close(workers[i].disk);
+		end_worker(&workers[i]);
+	free(run->busy);
 	return end_run(run);
 }
 
