@@ -118,6 +118,18 @@ test_contents_of_a_continued_copy_are_compared() {
 }
 
 # A child that no program has open gets the copies itself.
+test_check_names_a_copy_that_was_left_and_removes_it() {
+	make_parent vhdx
+	kill_late vhdfs-img rebase --parent n.vhdx p.vhdx
+	expect 0 vhdfs-img check p.vhdx
+	grep -q '^warning: .*/\.p\.vhdx\.leaf takes [0-9]* bytes' "$scratch/stdout" ||
+		fail "expected the copy's name, found: $(cat "$scratch/stdout")"
+	release
+	expect 0 vhdfs-img check --repair p.vhdx
+	[ ! -e .p.vhdx.leaf ] || fail "expected no copy"
+	is_replaced
+}
+
 test_killed_rebase_copies_nothing_twice() {
 	requires_faults
 	cd "$dir" || exit

@@ -92,6 +92,11 @@ void check_report_add_parent_error(struct check_report *report)
 	check_report_add(report, &f);
 }
 
+void check_report_warn(struct check_report *report, const char *text)
+{
+	append(report, report->warnings, json_text(text));
+}
+
 int check_report_add_warnings(struct check_report *report,
 			      const struct chain *chain)
 {
@@ -102,7 +107,7 @@ int check_report_add_warnings(struct check_report *report,
 		if (r < 0)
 			return r;
 		if (text)
-			append(report, report->warnings, json_text(text));
+			check_report_warn(report, text);
 	}
 	return 0;
 }

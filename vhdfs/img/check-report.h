@@ -38,6 +38,9 @@ void check_report_add_parent_error(struct check_report *report);
 int check_report_add_warnings(struct check_report *report,
 			      const struct chain *chain);
 
+/* Adds a warning of this text. */
+void check_report_warn(struct check_report *report, const char *text);
+
 /* Prints all to standard output, as JSON or in words.  -ENOMEM with a message.
  */
 int check_report_print(struct check_report *report, bool json);

@@ -13,7 +13,11 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/error.h"
@@ -23,7 +27,9 @@
 #include "img/command.h"
 #include "img/image-roots.h"
 #include "img/pending-writes.h"
+#include "img/replace-image.h"
 #include "io/io-file.h"
+#include "store/leaf-place.h"
 
 /* Is this error of chain_open damage of the image or of a parent? */
 static bool is_damage(int r)
@@ -162,6 +168,36 @@ static int check_image(struct check_report *report,
 			      : check_all(report, roots, io);
 }
 
+/* A .NAME.leaf that a command left which was killed: of a new leaf, or of an
+ * equal file in the place of the image. */
+static void check_rest(struct check_report *report,
+		       const struct image_roots *roots)
+{
+	_cleanup_free_ char *path = NULL, *real = NULL, *text = NULL;
+	struct leaf_place place;
+	struct stat st;
+
+	if (report->check.repair)
+		replace_image_remove_rest(roots, report->image);
+	if (image_roots_path(roots, report->image, &path) < 0 ||
+	    image_roots_real(roots, path, &real) < 0)
+		return;
+	if (leaf_place_init(&place, &roots->dirs[0], real) == 0 &&
+	    fstatat(place.fd, place.leaf, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		if (asprintf(&text,
+			     "%s/%s takes %" PRIu64 " bytes: another command "
+			     "is at work on the image, or was killed; that "
+			     "command continues or removes it, and check "
+			     "--repair removes it if no process has it locked",
+			     place.dir, place.leaf,
+			     (uint64_t)st.st_blocks * 512) < 0)
+			text = NULL;
+		else
+			check_report_warn(report, text);
+	}
+	leaf_place_fini(&place);
+}
+
 static int run_check(const struct command_line *line)
 {
 	const char *image = line->operands[0];
@@ -175,8 +211,10 @@ static int run_check(const struct command_line *line)
 		r = image_roots_open_file(&roots, image, line->repair, &io);
 	if (r == 0)
 		r = check_image(&report, &roots, io);
-	if (r == 0)
+	if (r == 0) {
+		check_rest(&report, &roots);
 		r = check_report_print(&report, line->json);
+	}
 	if (r < 0)
 		return failed();
 	return report.unrepaired ? STATUS_DAMAGED : CLI_DONE;
