@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Makes elements.  All text reaches the page here, and only as text nodes, so
+// that a name or a note is never markup.
+
+/**
+ * Makes an element.  An attribute that begins with "on" is a listener; one that
+ * is null, undefined or false is left out.  A child is a node or text; null,
+ * undefined and false are left out.
+ */
+export function make(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+
+    for (const [name, value] of Object.entries(attributes))
+        setAttribute(element, name, value);
+    element.append(...presentChildren(children));
+    return element;
+}
+
+/** As make, of SVG. */
+export function makeSvg(tag, attributes = {}, ...children) {
+    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+
+    for (const [name, value] of Object.entries(attributes))
+        element.setAttribute(name, value);
+    element.append(...children);
+    return element;
+}
+
+function setAttribute(element, name, value) {
+    if (value === null || value === undefined || value === false)
+        return;
+    if (name.startsWith("on"))
+        element.addEventListener(name.slice(2), value);
+    else
+        element.setAttribute(name, value === true ? "" : value);
+}
+
+function presentChildren(children) {
+    return children.flat(Infinity).filter(child =>
+        child !== null && child !== undefined && child !== false);
+}
+
+/** Replaces the text of an element, if it differs. */
+export function setText(element, text) {
+    if (element.textContent !== text)
+        element.textContent = text;
+}
+
+/** Replaces an attribute, if it differs; null removes it. */
+export function setOrRemove(element, name, value) {
+    if (value === null)
+        element.removeAttribute(name);
+    else if (element.getAttribute(name) !== value)
+        element.setAttribute(name, value);
+}
+
+/** Replaces the children of an element. */
+export function fill(element, ...children) {
+    element.replaceChildren(...presentChildren(children));
+}
