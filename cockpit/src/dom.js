@@ -4,7 +4,7 @@
 
 /**
  * Makes an element.  An attribute that begins with "on" is a listener; one that
- * is null, undefined or false is left out.  A child is a node or text; null,
+ * is null, undefined or false is left out; "style" has properties.  A child is a node or text; null,
  * undefined and false are left out.
  */
 export function make(tag, attributes = {}, ...children) {
@@ -29,7 +29,10 @@ export function makeSvg(tag, attributes = {}, ...children) {
 function setAttribute(element, name, value) {
     if (value === null || value === undefined || value === false)
         return;
-    if (name.startsWith("on"))
+    if (name === "style")
+        // The page's content security policy forbids a style attribute.
+        Object.entries(value).forEach(([key, v]) => element.style.setProperty(key, v));
+    else if (name.startsWith("on"))
         element.addEventListener(name.slice(2), value);
     else
         element.setAttribute(name, value === true ? "" : value);

@@ -90,7 +90,7 @@ export class Masters {
         const production = version.channels.includes("production");
 
         return [
-            make("span", { style: `--depth: ${depth}`, class: "version" }, number),
+            make("span", { style: { "--depth": depth }, class: "version" }, number),
             version.channels.map(channel => make("span", { class: `pf-v6-c-label pf-m-compact ${channel === "production" ? "pf-m-green" : "pf-m-blue"}` },
                                                  make("span", { class: "pf-v6-c-label__content" }, channel))),
             date(Date.parse(version.date) / 1000), size(version.allocated),

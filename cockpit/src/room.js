@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Room: a row, or a tile, for each machine.
 import { fill, make, setOrRemove, setText } from "./dom.js";
-import { age, count, rate, size } from "./format.js";
+import { age, count, date, rate, size } from "./format.js";
 import { drawSpark, makeSpark } from "./spark.js";
 import { onSince, ownSize, remarkOf, stateOf, states, versionName } from "./state.js";
 
@@ -17,7 +17,7 @@ const columns = [
     { key: "size", label: "Own size", order: (a, b) => ownSize(b) - ownSize(a) },
     { key: "growth", label: "Growth a day", order: (a, b) => (b.growth ?? -1) - (a.growth ?? -1) },
     { key: "rate", label: "Throughput", order: (a, b, rates) => (rates.now(b.name) ?? -1) - (rates.now(a.name) ?? -1) },
-    { key: "refusal", label: "Last refusal", order: (a, b) => (b["refused"]?.time ?? 0) - (a["refused"]?.time ?? 0) },
+    { key: "refusal", label: "Last refusal", order: (a, b) => (b["last-refusal"]?.when ?? 0) - (a["last-refusal"]?.when ?? 0) },
 ];
 
 /** The row of one machine, whose cells change with the client. */
@@ -63,8 +63,14 @@ class Row {
         setText(this.rate, now === null ? "" : rate(now));
         if (this.element.isConnected)
             drawSpark(this.spark, rates.history(client.name));
-        setText(this.refusal, client.refused?.message ?? "");
+        setText(this.refusal, refusalOf(client));
     }
+}
+
+function refusalOf(client) {
+    const refusal = client["last-refusal"];
+
+    return refusal ? `${date(refusal.when)}: ${refusal.reason}` : "";
 }
 
 /** The tile of one machine: its state by colour and mark. */

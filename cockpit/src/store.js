@@ -3,21 +3,23 @@
 import { fill, make } from "./dom.js";
 import { count, size } from "./format.js";
 import { alert, table } from "./parts.js";
-import { ownSize } from "./state.js";
 
-/** The space of the fleet's images by master: [master, machines, own, full]. */
+/**
+ * What the disks with a master take, by master: { disks, own, full }, in bytes.
+ * full is what copies of the whole disks would take, null if a size is unknown.
+ */
 export function spaceByMaster(clients) {
     const masters = new Map();
 
-    for (const client of clients) {
-        const key = client.master ?? "?";
-        const sum = masters.get(key) ?? { machines: 0, own: 0, full: 0 };
+    for (const client of clients)
+        for (const disk of [client, ...client.disks].filter(d => d.master && d.kind !== "image")) {
+            const sum = masters.get(disk.master) ?? { disks: 0, own: 0, full: 0 };
 
-        sum.machines++;
-        sum.own += ownSize(client);
-        sum.full += client["disk-size"] ?? 0;
-        masters.set(key, sum);
-    }
+            sum.disks++;
+            sum.own += disk["disk-use"] ?? 0;
+            sum.full = disk["disk-size"] === null ? null : sum.full + disk["disk-size"];
+            masters.set(disk.master, sum);
+        }
     return masters;
 }
 
@@ -57,13 +59,13 @@ export class Store {
                          status["days-until-full"] === null ? "" : `; full in ${count(Math.floor(status["days-until-full"]), "day")} at the pace of the last two`),
                     make("div", { class: "pf-v6-c-progress__bar", role: "progressbar", "aria-labelledby": "space",
                                   "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": used.toFixed(0) },
-                         make("div", { class: "pf-v6-c-progress__indicator", style: `width: ${used.toFixed(1)}%` })));
+                         make("div", { class: "pf-v6-c-progress__indicator", style: { width: `${used.toFixed(1)}%` } })));
     }
 
     masters(clients) {
-        return table("Space by master", ["Master", "Machines", "Their images take", "Full copies would take", "Saved"],
+        return table("Space by master", ["Master", "Disks", "Their images take", "Full copies would take", "Saved"],
                      [...spaceByMaster(clients.values())].map(([master, sum]) =>
-                         [master, String(sum.machines), size(sum.own), sum.full ? size(sum.full) : "?",
+                         [master, String(sum.disks), size(sum.own), sum.full ? size(sum.full) : "?",
                              sum.full ? `${(100 - sum.own / sum.full * 100).toFixed(1)} %` : "?"]));
     }
 

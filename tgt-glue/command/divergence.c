@@ -16,6 +16,7 @@ static int count(struct image *image, struct divergence *ret)
 	int r;
 
 	ret->blocks = 0;
+	ret->size = image->size;
 	ret->of = (image->size + block - 1) / block;
 	for (uint64_t off = 0; off < image->size;) {
 		uint64_t first = off / block, last;

@@ -8,6 +8,7 @@
 struct divergence {
 	uint64_t blocks; /* blocks that have data in the client's own image */
 	uint64_t of;     /* all blocks of the disk; 0: unknown */
+	uint64_t size;   /* of the disk, bytes; 0: unknown */
 };
 
 /*

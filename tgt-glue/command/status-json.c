@@ -7,10 +7,17 @@
 #include <math.h>
 
 #include "base/json.h"
+#include "tgt-glue/config/sections.h"
 
 static json_t *number_or_null(bool known, uint64_t number)
 {
 	return known ? json_integer((json_int_t)number) : json_null();
+}
+
+/* Bytes; 0: unknown. */
+static json_t *size_or_null(uint64_t size)
+{
+	return number_or_null(size, size);
 }
 
 static json_t *growth_or_null(double growth)
@@ -97,6 +104,10 @@ static json_t *disks_json(const struct status_row *row)
 					       d->divergence.of)));
 		json_object_set_new(json_array_get(list, i), "growth",
 				    growth_or_null(d->growth));
+		json_object_set_new(json_array_get(list, i), "disk-size",
+				    size_or_null(disk->kind == DISK_OWN
+							 ? disk->size
+							 : d->divergence.size));
 	}
 	return list;
 }
@@ -111,15 +122,30 @@ static json_t *refusal_json(const struct refusal *r)
 			 "reason", r->reason);
 }
 
-static json_t *row_json(const struct status_row *row)
+/* The names of the client's groups. */
+static json_t *groups_json(const struct status *s, const struct client *client)
+{
+	const struct conf *conf = &s->fleet.conf;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < conf->n_groups; i++)
+		if (group_has(conf->groups[i], client->name))
+			json_array_append_new(
+				list, json_text(conf->groups[i]->section.name));
+	return list;
+}
+
+static json_t *row_json(const struct status *s, const struct status_row *row)
 {
 	const struct client *c = row->client;
 	const struct disk *disk = c->disks;
 
 	return json_pack(
-		"{s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:o?, s:s, s:b, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
-		"name", c->name, "iqn", c->iqn, "tid", (json_int_t)c->tid,
-		"shard", (int)row->shard->shard->number, "target",
+		"{s:o, s:o, s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:o?, s:s, s:b, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
+		"groups", groups_json(s, c), "disk-size",
+		size_or_null(row->divergence.size), "name", c->name, "iqn",
+		c->iqn, "tid", (json_int_t)c->tid, "shard",
+		(int)row->shard->shard->number, "target",
 		status_target_word(row), "difference",
 		json_text(row->difference), "agrees", status_row_agrees(row),
 		"restart", row->restart, "master", disk->master_name, "version",
@@ -201,7 +227,7 @@ json_t *status_json(const struct status *s)
 		const struct status_row *row = &s->rows[i];
 
 		if (row->client)
-			json_array_append_new(clients, row_json(row));
+			json_array_append_new(clients, row_json(s, row));
 		else if (row->foreign)
 			json_array_append_new(foreign, foreign_json(row));
 		else
