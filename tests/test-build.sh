@@ -105,11 +105,42 @@ test_install_places_programs_pages_completions_and_units() {
 	done
 }
 
-test_release_archive_passes_distcheck() {
+test_install_places_the_files_of_the_cockpit_page() {
+	local page file
+
+	grep -q '^S\["WITH_COCKPIT_TRUE"\]=""' "$top_builddir/config.status" ||
+		skip "this build has no Cockpit page"
+	make -s -C "$top_builddir" install DESTDIR="$scratch/root" >/dev/null
+	page=$(find "$scratch/root" -type d -path '*/share/cockpit/vhdfs')
+	for file in index.css index.html index.js manifest.json patternfly.css; do
+		[ -s "$page/$file" ] || fail "expected $file in '$page'"
+	done
+	# Each file that the page names is there.
+	grep -oE '(href|src)="[^."][^"]*"' "$page/index.html" | cut -d'"' -f2 |
+		while read -r file; do
+			[ -s "$page/$file" ] || fail "expected $file, which index.html names"
+		done
+}
+
+test_page_without_esbuild_is_refused_and_by_default_left_out() {
 	copy_source
+	rm -rf ../source/cockpit/dist
+	../source/configure -q ESBUILD=no --enable-cockpit >log 2>&1 &&
+		fail "expected that configure fails"
+	has_line 'esbuild is needed for --enable-cockpit' log
+	../source/configure ESBUILD=no >log
+	has_line 'Cockpit page *no' log
+}
+
+# A build from the archive needs no esbuild.
+test_release_archive_passes_distcheck() {
+	requires esbuild
+	local page="--enable-cockpit ESBUILD=no"
+	copy_source
+	rm -rf ../source/cockpit/dist
 	../source/configure -q
 	make -s distcheck TESTS=tests/unit/test-base \
-		DISTCHECK_CONFIGURE_FLAGS=-q >"$scratch/log" 2>&1 ||
+		DISTCHECK_CONFIGURE_FLAGS="-q $page" >"$scratch/log" 2>&1 ||
 		fail "expected success of distcheck: $(tail -n 60 "$scratch/log")"
 	has_line 'ready for distribution' "$scratch/log"
 }

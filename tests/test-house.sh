@@ -11,6 +11,12 @@ c_files() {
 	find vhdfs tgt-glue tests -name '*.[ch]' | sort
 }
 
+# Prints the names of the sources of the Cockpit page.
+page_files() {
+	find cockpit/src cockpit/index.html \( -name '*.js' -o -name '*.css' \
+		-o -name '*.html' \) | sort
+}
+
 # search ARGUMENT...: runs grep; a search without a match succeeds, too.
 search() {
 	grep "$@" || [ $? -le 2 ]
@@ -114,12 +120,13 @@ test_only_io_touches_image_files() {
 test_every_file_names_its_licence() {
 	{
 		c_files
+		page_files
 		find . -path ./build -prune -o \( -name '*.sh' -o -name '*.mk' \
 			-o -name '*.ac' -o -name Makefile.am \) -print |
 			grep -v -e '/build-aux/' -e '/autom4te'
 		echo contrib/bench contrib/check contrib/demo contrib/package \
 			contrib/packages contrib/release contrib/reload-mounts .ci/run tgt-glue/look-into \
-			contrib/systemd/*.in tests/boot/boot.test \
+			cockpit/vendor/update contrib/systemd/*.in tests/boot/boot.test \
 			tests/debian/make-root tests/*/*.test \
 			tests/boot/make-disk tests/boot/guest/* \
 			tests/bench/plot.gp tests/bench/report.jq \
@@ -142,7 +149,7 @@ test_clang_format_changes_no_c_file() {
 }
 
 test_files_have_at_most_600_lines() {
-	c_files | xargs wc -l | awk '$2 != "total" && $1 > 600' |
+	{ c_files && page_files; } | xargs wc -l | awk '$2 != "total" && $1 > 600' |
 		nothing "file of more than 600 lines"
 }
 
@@ -161,9 +168,46 @@ test_functions_have_at_most_80_lines() {
 
 test_no_file_names_a_path_of_its_development_machine() {
 	search -rsnIE '/work/|/tmp/h/|deb\.debian\.org|registry\.npmjs' \
-		--exclude=test-house.sh vhdfs tgt-glue tests contrib man \
+		--exclude=test-house.sh vhdfs tgt-glue cockpit tests contrib man \
 		debian README NEWS BENCHMARK HACKING UPGRADING SECURITY AUTHORS configure.ac \
 		Makefile.am | nothing "path of a machine"
+}
+
+# After the SPDX line; index.html begins with its type.
+test_files_of_the_page_begin_with_what_they_are() {
+	page_files | xargs awk '
+		/SPDX/ { after[FILENAME] = FNR + 1 }
+		FNR == after[FILENAME] && !/^(\/\/|\/\*|<!--) [A-Z]/ {
+			print FILENAME ": " $0
+		}' | nothing "file of the page without a line that says what it is"
+}
+
+test_makefile_lists_the_files_of_the_page() {
+	sed -n 's|^\t\(cockpit/src/[^ ]*\) .*|\1|p' cockpit/local.mk | sort |
+		diff - <(page_files | grep /src/) |
+		nothing "difference between cockpit/src and cockpit/local.mk"
+}
+
+# What a guest or a network can influence reaches the page as text alone.
+test_page_makes_no_markup_of_text() {
+	search -nE 'innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|javascript:' \
+		cockpit/src/*.js /dev/null | nothing "markup that is made of text"
+}
+
+# tgt-glue is started in one place, with a list of arguments.
+test_page_starts_programs_in_one_file() {
+	search -nE 'cockpit\.(spawn|script)|"(ba)?sh"' cockpit/src/*.js |
+		sed '/^cockpit.src.tgt-glue[.]js:/d' |
+		nothing "program that another file than tgt-glue.js starts"
+	search -n 'cockpit\.script' cockpit/src/*.js | nothing "script of a shell"
+}
+
+test_style_sheet_of_the_page_has_the_components_it_uses() {
+	page_files | xargs grep -hoE 'pf-v6-c-[a-z]+(-[a-z]+)*' | sort -u |
+		while read -r class; do
+			grep -q "\.$class\b" cockpit/vendor/patternfly.css ||
+				echo "$class: run cockpit/vendor/update"
+		done | nothing "component that patternfly.css does not have"
 }
 
 # The walks through the code in HACKING have lines "  FILE.c  FUNCTION()".
@@ -239,7 +283,7 @@ test_shellcheck_finds_nothing_in_scripts() {
 	shellcheck -S warning -e SC1091,SC3013,SC2154,SC2034,SC2164 contrib/bench \
 		contrib/check contrib/demo contrib/package contrib/packages \
 		contrib/release contrib/reload-mounts .ci/run tests/lib.sh \
-		tgt-glue/look-into tests/boot/boot.test tests/boot/make-disk \
+		tgt-glue/look-into cockpit/vendor/update tests/boot/boot.test tests/boot/make-disk \
 		tests/boot/guest/vhdfs-boot tests/debian/make-root \
 		tests/packages/packages.test tests/releases/releases.test \
 		tests/systemd/machine.test \
