@@ -455,6 +455,7 @@ tgt_tests = \
 	tests/tgt/test-data-disks.sh \
 	tests/tgt/test-data-states.sh \
 	tests/tgt/test-data-versions.sh \
+	tests/tgt/test-end-session.sh \
 	tests/tgt/test-export.sh \
 	tests/tgt/test-exports.sh \
 	tests/tgt/test-follow.sh \

@@ -49,6 +49,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/divergence.c \
 	tgt-glue/command/divergence.h \
 	tgt-glue/command/dnsmasq.c \
+	tgt-glue/command/end-session.c \
 	tgt-glue/command/explain.c \
 	tgt-glue/command/explain.h \
 	tgt-glue/command/family.c \
@@ -104,6 +105,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/watch-events.c \
 	tgt-glue/command/watch-events.h \
 	tgt-glue/command/watch-internal.h \
+	tgt-glue/command/watch-lock.c \
+	tgt-glue/command/watch-lock.h \
 	tgt-glue/command/watch-noticed.c \
 	tgt-glue/command/watch-noticed.h \
 	tgt-glue/command/watch.c \

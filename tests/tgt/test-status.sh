@@ -399,6 +399,52 @@ test_metrics_of_the_dashboard_exist() {
 		fail "expected known metrics, found: $(cat "$scratch/unknown")"
 }
 
+test_groups_of_a_client_are_shown() {
+	name_store
+	start_tgtd
+	write_fleet pc1 pc2 <<-END
+		[group room]
+		match = pc*
+		[group first]
+		match = pc1
+	END
+	equal "pc1" '["room","first"]' "$(field pc1 groups | jq -c .)"
+	equal "pc2" '["room"]' "$(field pc2 groups | jq -c .)"
+}
+
+test_size_of_each_disk_is_shown() {
+	start_server 20M
+	write_fleet pc1 <<-END
+		[disk home]
+		lun = 2
+		size = 30M
+	END
+	sed -i '/^\[defaults\]/a disks = home' "$scratch/fleet.conf"
+	equal "unknown" null "$(field pc1 disk-size)"
+	expect 0 glue apply
+	equal "system disk" $((20 << 20)) "$(field pc1 disk-size)"
+	equal "data disk" $((30 << 20)) "$(field pc1 disks |
+		jq '.[0]."disk-size"')"
+}
+
+shows_watch() {
+	[ "$(glue status --json | jq .watch)" = "$1" ]
+}
+
+# Also one that was killed; and a reader does not take the lock from it.
+test_whether_watch_runs_is_shown() {
+	apply_fleet pc1
+	shows_watch false || fail "expected no watch"
+	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch.out" 2>&1 &
+	watch_pid=$!
+	at_exit 'kill -9 $watch_pid; wait $watch_pid || true'
+	wait_until 10 shows_watch true
+	shows_watch true || fail "expected the watch that status saw before"
+	kill -9 "$watch_pid"
+	wait "$watch_pid" || true
+	shows_watch false || fail "expected no watch after its death"
+}
+
 test_watch_takes_samples() {
 	apply_fleet pc1
 	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch.out" 2>&1 &

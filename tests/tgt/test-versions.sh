@@ -328,6 +328,26 @@ test_versions_lists_what_is_known() {
 			jq -c '.[2] | {number, client, note, channels, clients, parent, file}')"
 }
 
+test_versions_without_a_master_lists_all_masters() {
+	make_versions 2
+	add_versions home 1
+	start_tgtd
+	write_fleet pc1 pc2 <<-END
+		[disk home]
+		lun = 2
+		master = masters/home
+	END
+	sed -i '/^\[defaults\]/a disks = home' "$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "masters" '[["masters/win11.vhdx",[1,2],["pc1","pc2"]],["masters/home.vhdx",[1],["pc1","pc2"]]]' \
+		"$(glue versions --json | jq -c \
+			'[.[] | [.master, [.versions[].number], .versions[0].clients]]')"
+	expect 0 glue versions
+	did '^masters/win11.vhdx$'
+	did '^masters/home.vhdx$'
+	did '^ +on it with disk home: pc1 pc2$'
+}
+
 test_retire_refuses_what_is_needed() {
 	start_versions pc1 pc2 <<-END
 		[client pc3]

@@ -56,6 +56,7 @@ int command_revert(const struct command_line *line);
 int command_keep(const struct command_line *line);
 int command_orphans(const struct command_line *line);
 int command_rename(const struct command_line *line);
+int command_end_session(const struct command_line *line);
 int command_restore(const struct command_line *line);
 int command_restore_from(const struct command_line *line);
 int command_backup(const struct command_line *line);

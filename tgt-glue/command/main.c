@@ -154,9 +154,9 @@ static const struct cli_option versions_options[] = {
 
 static const struct cli_command versions_command = {
 	.name = "versions",
-	.summary = "list the versions of a master, and the clients on them",
+	.summary = "list the versions of masters, and the clients on them",
 	.options = versions_options,
-	.operands = { "MASTER", 1, 1, "<master>" },
+	.operands = { "[MASTER]", 0, 1, "<master>" },
 	.run = command_versions,
 };
 
@@ -255,6 +255,18 @@ static const struct cli_command keep_command = {
 	.options = keep_options,
 	SELECT_OPERANDS,
 	.run = command_keep,
+};
+
+static const struct cli_option end_session_options[] = { SELECT_OPTIONS,
+							 CLI_END };
+
+static const struct cli_command end_session_command = {
+	.name = "end-session",
+	.summary = "end the sessions of clients; they may log in again",
+	.notes = SELECT_NOTES,
+	.options = end_session_options,
+	SELECT_OPERANDS,
+	.run = command_end_session,
 };
 
 static const struct cli_command rename_command = {
@@ -360,14 +372,31 @@ static const struct cli_command log_command = {
 };
 
 static const struct cli_command *const commands[] = {
-	&check_command,   &generate_command, &plan_command,
-	&apply_command,   &status_command,   &watch_command,
-	&reset_command,   &disks_command,    &snapshot_command,
-	&revert_command,  &restore_command,  &keep_command,
-	&rename_command,  &orphans_command,  &publish_command,
-	&promote_command, &versions_command, &retire_command,
-	&backup_command,  &secret_command,   &ipxe_command,
-	&dnsmasq_command, &log_command,      NULL,
+	&check_command,
+	&generate_command,
+	&plan_command,
+	&apply_command,
+	&status_command,
+	&watch_command,
+	&reset_command,
+	&disks_command,
+	&snapshot_command,
+	&revert_command,
+	&restore_command,
+	&keep_command,
+	&end_session_command,
+	&rename_command,
+	&orphans_command,
+	&publish_command,
+	&promote_command,
+	&versions_command,
+	&retire_command,
+	&backup_command,
+	&secret_command,
+	&ipxe_command,
+	&dnsmasq_command,
+	&log_command,
+	NULL,
 };
 
 static const struct cli_option common_options[] = {

@@ -19,6 +19,7 @@
 #include "base/printable.h"
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/command/status-print.h"
+#include "tgt-glue/command/watch-lock.h"
 
 /* How much a reading delays the next one, in times of its processor time. */
 enum { REST = 9 };
@@ -148,6 +149,7 @@ static void fill_state(FILE *f, const struct fleet *fleet)
 					       ".samples", ".noticed" };
 
 	fill_conf(f, fleet);
+	fprintf(f, "watch %d\n", watch_runs(fleet));
 	for (size_t i = 0; i < fleet->n_shards; i++) {
 		for (size_t k = 0; k < sizeof endings / sizeof *endings; k++)
 			add_ending(f, &fleet->shards[i], endings[k]);

@@ -235,12 +235,12 @@ json_t *status_json(const struct status *s)
 					      json_text(row->target->name));
 	}
 	return json_pack(
-		"{s:s, s:s, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o}",
+		"{s:s, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o}",
 		"store", s->fleet.store, "mount", s->fleet.mount, "tgtd",
-		s->tgtd_error == NULL, "mistaken", s->mistaken, "agrees",
-		status_agrees(s), "size", (json_int_t)s->space.size, "free",
-		(json_int_t)s->space.free, "min-free",
-		(json_int_t)s->space.min_free, "days-until-full",
+		s->tgtd_error == NULL, "watch", s->watch, "mistaken",
+		s->mistaken, "agrees", status_agrees(s), "size",
+		(json_int_t)s->space.size, "free", (json_int_t)s->space.free,
+		"min-free", (json_int_t)s->space.min_free, "days-until-full",
 		days_or_null(s->days_until_full), "images",
 		use_json(&s->orphans.use), "shards", shards_json(s), "clients",
 		clients, "extra", extra, "foreign", foreign, "orphans",

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "store/quota.h"
+#include "tgt-glue/command/watch-lock.h"
 #include "tgt-glue/reconcile/boot-resets.h"
 #include "tgt-glue/reconcile/exports.h"
 #include "tgt-glue/reconcile/mount-reserve.h"
@@ -440,6 +441,7 @@ void status_read(struct status *s)
 		samples_days_until_full(&s->samples, s->space.free, s->now);
 	(void)noticed_load(&s->fleet, &s->noticed);
 	read_mount(s);
+	s->watch = watch_runs(&s->fleet);
 	read_rows(s);
 }
 

@@ -97,6 +97,7 @@ struct status {
 	struct clients clients; /* of that fleet */
 	/* fleet.conf has mistakes: fleet is the one that was applied last. */
 	bool mistaken;
+	bool watch;                  /* `tgt-glue watch' runs for it */
 	struct shard_status *shards; /* in the order of fleet.shards */
 	/* Of the first tgtd that does not answer; null: all answer. */
 	const char *tgtd_error;

@@ -49,12 +49,12 @@ static const struct version *version_of(const struct list *list,
 		       : NULL;
 }
 
+/* Reads the versions of the family, in the place of those of another. */
 static int read_list(struct list *list, const char *family)
 {
 	int r = versions_read(&list->arena, &list->fleet.rootdir, family,
 			      &list->versions);
 
-	clients_init(&list->clients, &list->fleet, &list->arena);
 	list->on = arena_alloc(&list->arena,
 			       (list->versions.n + 1) * sizeof *list->on);
 	for (size_t i = 0; r == 0 && i < list->fleet.n_disks; i++) {
@@ -217,20 +217,25 @@ static json_t *version_json(struct list *list, const struct version *version)
 		strings_json(&clients), "disks", disks_json(on));
 }
 
-static int print_list_json(struct list *list)
+static json_t *list_json(struct list *list)
 {
 	json_t *all = json_array();
-	int r;
 
 	for (size_t i = 0; i < list->versions.n; i++)
 		json_array_append_new(all,
 				      version_json(list, &list->versions.v[i]));
-	r = json_print(all);
+	return all;
+}
+
+static int print_and_free(json_t *all)
+{
+	int r = json_print(all);
+
 	json_decref(all);
 	return r;
 }
 
-static int run(const struct command_line *line, struct list *list)
+static int run_one(const struct command_line *line, struct list *list)
 {
 	const char *family;
 	int r = command_family(&list->fleet, &list->arena, line->clients[0],
@@ -239,10 +244,57 @@ static int run(const struct command_line *line, struct list *list)
 	if (r == 0)
 		r = read_list(list, family);
 	if (r == 0 && line->json)
-		r = print_list_json(list);
+		r = print_and_free(list_json(list));
 	else if (r == 0)
 		print_text(list);
 	return r;
+}
+
+/* The families of the fleet's disks, each once, in the order of fleet.conf. */
+static struct strings families_of(struct list *list)
+{
+	struct strings families = { 0 };
+
+	for (size_t i = 0; i < list->fleet.n_disks; i++)
+		if (list->fleet.disks[i].family)
+			strings_add_once(&list->arena, &families,
+					 list->fleet.disks[i].family);
+	return families;
+}
+
+/* Prints all masters of the fleet. */
+static int run_all(const struct command_line *line, struct list *list)
+{
+	const struct strings families = families_of(list);
+	json_t *all = json_array();
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < families.n; i++) {
+		r = read_list(list, families.v[i]);
+		if (r < 0)
+			break;
+		if (line->json) {
+			json_array_append_new(
+				all, json_pack("{s:o, s:o}", "master",
+					       json_text(families.v[i]),
+					       "versions", list_json(list)));
+			continue;
+		}
+		if (i)
+			putchar('\n');
+		print_line(stdout, "%s", families.v[i]);
+		print_text(list);
+	}
+	if (r == 0 && line->json)
+		return print_and_free(all);
+	json_decref(all);
+	return r;
+}
+
+static int run(const struct command_line *line, struct list *list)
+{
+	clients_init(&list->clients, &list->fleet, &list->arena);
+	return line->clients[0] ? run_one(line, list) : run_all(line, list);
 }
 
 int command_versions(const struct command_line *line)

@@ -12,6 +12,7 @@
 #include "tgt-glue/command/session-events.h"
 #include "tgt-glue/command/unseen-sessions.h"
 #include "tgt-glue/command/warnings.h"
+#include "tgt-glue/command/watch-lock.h"
 #include "tgt-glue/tgtd/sessions.h"
 
 struct store;
@@ -54,6 +55,7 @@ struct watch {
 	struct noticed noticed;
 	bool noticed_changed; /* it is to be saved */
 	struct journal journal;
+	struct watch_lock lock; /* shows that this watch runs */
 	int64_t refusals_since; /* of n_refusals: sessions_clock */
 	unsigned n_refusals;    /* that were logged in this minute */
 };

@@ -376,6 +376,8 @@ static void make_pass(struct watch *w)
 	w->retry_at = 0;
 	messages_next_pass(&w->messages);
 	lock = lock_and_load(w, &why);
+	if (w->loaded)
+		watch_lock_take(&w->lock, &w->fleet);
 	if (w->loaded && all_in_service(w))
 		run(w, lock, &why);
 	else if (w->loaded)
@@ -472,7 +474,9 @@ static void catch_signals(void)
 
 int command_watch(const struct command_line *line)
 {
-	struct watch w = { .config = line->config, .fleet = NO_FLEET };
+	struct watch w = { .config = line->config,
+			   .fleet = NO_FLEET,
+			   .lock = NO_WATCH_LOCK };
 
 	catch_signals();
 	make_pass(&w);
@@ -498,6 +502,7 @@ int command_watch(const struct command_line *line)
 	watch_events_fini(&w);
 	watch_noticed_fini(&w);
 	samples_fini(&w.samples);
+	watch_lock_release(&w.lock);
 	close_images(&w);
 	fleet_fini(&w.fleet);
 	for (size_t i = 0; i < SHARDS_MAX; i++)
