@@ -13,6 +13,7 @@ EXTRA_DIST += \
 systemd_units = \
 	contrib/systemd/tgt-glue-scrub.service \
 	contrib/systemd/tgt-glue-metrics.service \
+	contrib/systemd/tgt-glue-status@.service \
 	contrib/systemd/tgt-glue-watch.service \
 	contrib/systemd/vhdfs-tgtd@.service \
 	contrib/systemd/vhdfs@.service \
@@ -22,6 +23,8 @@ EXTRA_DIST += \
 	contrib/systemd/tgt-glue-scrub.timer \
 	contrib/systemd/tgt-glue-metrics.service.in \
 	contrib/systemd/tgt-glue-metrics.timer \
+	contrib/systemd/tgt-glue-status.socket \
+	contrib/systemd/tgt-glue-status@.service.in \
 	contrib/systemd/tgt-glue-watch.service.in \
 	contrib/systemd/vhdfs-tgtd@.service.in \
 	contrib/systemd/tgt.service.d/vhdfs.conf \
@@ -40,7 +43,8 @@ $(systemd_units): Makefile
 if WITH_SYSTEMD
 systemdsystemunit_DATA = $(systemd_units) \
 	contrib/systemd/tgt-glue-metrics.timer \
-	contrib/systemd/tgt-glue-scrub.timer
+	contrib/systemd/tgt-glue-scrub.timer \
+	contrib/systemd/tgt-glue-status.socket
 systemdtgtdir = $(systemdsystemunitdir)/tgt.service.d
 systemdtgt_DATA = contrib/systemd/tgt.service.d/vhdfs.conf
 endif

@@ -477,6 +477,7 @@ tgt_tests = \
 	tests/tgt/test-publish-interrupt.sh \
 	tests/tgt/test-publish-names.sh \
 	tests/tgt/test-publish.sh \
+	tests/tgt/test-reader.sh \
 	tests/tgt/test-rename.sh \
 	tests/tgt/test-quota.sh \
 	tests/tgt/test-reopen.sh \

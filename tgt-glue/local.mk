@@ -35,6 +35,7 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/base/textfile.h \
 	tgt-glue/base/vhdfs-img.c \
 	tgt-glue/base/vhdfs-img.h \
+	tgt-glue/command/answer.c \
 	tgt-glue/command/apply.c \
 	tgt-glue/command/backup.c \
 	tgt-glue/command/behind.c \
@@ -70,6 +71,9 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/command/orphans.c \
 	tgt-glue/command/promote.c \
 	tgt-glue/command/publish.c \
+	tgt-glue/command/reader-ask.c \
+	tgt-glue/command/reader.c \
+	tgt-glue/command/reader.h \
 	tgt-glue/command/rename.c \
 	tgt-glue/command/reset.c \
 	tgt-glue/command/restore-from.c \

@@ -11,7 +11,8 @@ make_units() {
 	units=$scratch/units
 	mkdir -p "$units"
 	for unit in vhdfs@.service tgt-glue-watch.service \
-		tgt-glue-scrub.service vhdfs-tgtd@.service; do
+		tgt-glue-scrub.service tgt-glue-status@.service \
+		vhdfs-tgtd@.service; do
 		sed -e "s|^\(Exec[A-Za-z]*=\)/[^ ]*/vhdfs |\1$top_builddir/vhdfs/vhdfs |" \
 			-e "s|^\(Exec[A-Za-z]*=\)/[^ ]*/tgt-glue |\1$top_builddir/tgt-glue/tgt-glue |" \
 			"$top_builddir/contrib/systemd/$unit" >"$units/$unit"
@@ -22,7 +23,8 @@ make_units() {
 	sed "s|exec [^ ]*/tgt-glue |exec $top_builddir/tgt-glue/tgt-glue |" \
 		"$top_builddir/contrib/systemd/tgt-glue-metrics.service" \
 		>"$units/tgt-glue-metrics.service"
-	cp "$top_srcdir/contrib/systemd/tgt-glue-metrics.timer" "$units"
+	cp "$top_srcdir/contrib/systemd/tgt-glue-metrics.timer" \
+		"$top_srcdir/contrib/systemd/tgt-glue-status.socket" "$units"
 }
 
 # directive UNIT NAME: prints all values of the directive, in one line.

@@ -27,12 +27,15 @@ test_systemd_analyze_verifies_the_units() {
 	make_units
 	cp "$units/vhdfs@.service" "$units/vhdfs@srv-disks.service"
 	cp "$units/vhdfs-tgtd@.service" "$units/vhdfs-tgtd@1.service"
+	cp "$units/tgt-glue-status@.service" "$units/tgt-glue-status@1.service"
 	verify "$units/vhdfs@srv-disks.service" "$units/vhdfs-tgtd@1.service" \
+		"$units/tgt-glue-status@1.service" \
 		"$units/tgt-glue-watch.service" \
 		"$units/tgt-glue-scrub.service" \
 		"$top_srcdir/contrib/systemd/tgt-glue-scrub.timer" \
 		"$units/tgt-glue-metrics.service" \
-		"$units/tgt-glue-metrics.timer" ||
+		"$units/tgt-glue-metrics.timer" \
+		"$units/tgt-glue-status.socket" ||
 		fail "expected valid units: $(cat "$scratch/verify")"
 	sed 's/^KillMode=/KilMode=/' "$units/vhdfs@.service" \
 		>"$units/vhdfs@wrong.service"
@@ -97,6 +100,9 @@ test_exposure_is_below_its_limit() {
 	exposed tgt-glue-scrub.service 20 ||
 		fail "expected at most 2.0: $(cat "$scratch/exposure")"
 	exposed tgt-glue-metrics.service 20 ||
+		fail "expected at most 2.0: $(cat "$scratch/exposure")"
+	remark "$(tail -n 1 "$scratch/exposure")"
+	exposed tgt-glue-status@.service 20 ||
 		fail "expected at most 2.0: $(cat "$scratch/exposure")"
 	remark "$(tail -n 1 "$scratch/exposure")"
 	exposed vhdfs-tgtd@.service 48 ||

@@ -68,6 +68,7 @@ int command_promote(const struct command_line *line);
 int command_versions(const struct command_line *line);
 int command_retire(const struct command_line *line);
 int command_log(const struct command_line *line);
+int command_answer(const struct command_line *line);
 
 /*
  * Loads fleet.conf and prints each mistake in it to standard error.  Returns 0

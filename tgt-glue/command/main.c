@@ -12,6 +12,7 @@
 #include "tgt-glue/command/boot-script.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/offer-states.h"
+#include "tgt-glue/command/reader.h"
 #include "tgt-glue/command/select.h"
 #include "tgt-glue/config/resolve.h"
 
@@ -371,32 +372,27 @@ static const struct cli_command log_command = {
 	.run = command_log,
 };
 
+static const struct cli_command answer_command = {
+	.name = "answer",
+	.summary = "answer a user who may read; tgt-glue-status@.service runs "
+		   "it",
+	.run = command_answer,
+};
+
 static const struct cli_command *const commands[] = {
-	&check_command,
-	&generate_command,
-	&plan_command,
-	&apply_command,
-	&status_command,
-	&watch_command,
-	&reset_command,
-	&disks_command,
-	&snapshot_command,
-	&revert_command,
-	&restore_command,
-	&keep_command,
-	&end_session_command,
-	&rename_command,
-	&orphans_command,
-	&publish_command,
-	&promote_command,
-	&versions_command,
-	&retire_command,
-	&backup_command,
-	&secret_command,
-	&ipxe_command,
-	&dnsmasq_command,
-	&log_command,
-	NULL,
+	&check_command,       &generate_command,
+	&plan_command,        &apply_command,
+	&status_command,      &watch_command,
+	&reset_command,       &disks_command,
+	&snapshot_command,    &revert_command,
+	&restore_command,     &keep_command,
+	&end_session_command, &rename_command,
+	&orphans_command,     &publish_command,
+	&promote_command,     &versions_command,
+	&retire_command,      &backup_command,
+	&secret_command,      &ipxe_command,
+	&dnsmasq_command,     &log_command,
+	&answer_command,      NULL,
 };
 
 static const struct cli_option common_options[] = {
@@ -472,6 +468,22 @@ static const struct cli_program tgt_glue = {
 	.complete = offer_names,
 };
 
+/* Another user than root reads through a socket, unless it names a fleet.conf
+ * of its own. */
+static int run(const struct cli_command *command,
+	       const struct command_line *line)
+{
+	const bool default_config = !strcmp(line->config, DEFAULT_CONFIG);
+	int code;
+
+	if (default_config && reader_ask(line, command->run, &code))
+		return code;
+	code = command->run(line);
+	if (default_config && code == CLI_FAILED)
+		reader_print_hint(command->run);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	struct command_line line = { .config = DEFAULT_CONFIG };
@@ -482,7 +494,7 @@ int main(int argc, char **argv)
 	log_init("tgt-glue", LOG_LEVEL_NONE, false);
 	call = cli_parse(&tgt_glue, argc, argv, &line);
 	line.clients = call.operands;
-	status = call.command ? call.command->run(&line) : call.status;
+	status = call.command ? run(call.command, &line) : call.status;
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		perror("tgt-glue: standard output");
 		return CLI_FAILED;
