@@ -142,4 +142,41 @@ tgt-glue-watch.service 1" \
 		"$(perl "$scratch/ask.pl" "$debian"/needrestart/*.conf)"
 }
 
+# Every package of debian/control has a list of files; each file of the units is in
+# one of them, and is stopped with tgt-glue.
+test_each_package_and_unit_has_its_files() {
+	local name
+
+	requires_debian
+	sed -n 's/^Package: //p' "$debian/control" | while read -r name; do
+		[ -s "$debian/$name.install" ] ||
+			fail "expected debian/$name.install"
+	done
+	for name in "$top_srcdir"/contrib/systemd/*.{in,timer,socket}; do
+		name=$(basename "${name%.in}")
+		grep -qxF "usr/lib/systemd/system/$name" "$debian"/*.install ||
+			fail "expected $name in a list of files"
+		case $name in
+		tgt-glue-*.timer | tgt-glue-*.socket)
+			grep -qF "$name" "$debian/tgt-glue.prerm" ||
+				fail "expected that prerm stops $name"
+			grep -qF "$name" "$debian/tgt-glue.postrm" ||
+				fail "expected that postrm purges $name"
+			;;
+		esac
+	done
+}
+
+# The page is shown where Cockpit looks for it, and needs its bridge and tgt-glue.
+test_package_of_the_page_has_the_folder_of_the_page() {
+	requires_debian
+	equal "files" usr/share/cockpit/vhdfs \
+		"$(cat "$debian/cockpit-vhdfs.install")"
+	sed -n '/^Package: cockpit-vhdfs$/,/^$/p' "$debian/control" |
+		grep -q '^Depends: cockpit-bridge .*tgt-glue (>= ' ||
+		fail "expected cockpit-bridge and tgt-glue in its Depends"
+	grep -qx 'cockpit/dist/' "$debian/clean" ||
+		fail "expected that the page is made of its sources"
+}
+
 run_tests
