@@ -4,8 +4,8 @@
 
 /**
  * Makes an element.  An attribute that begins with "on" is a listener; one that
- * is null, undefined or false is left out; "style" has properties.  A child is a node or text; null,
- * undefined and false are left out.
+ * is null, undefined or false is left out; "style" has properties.  A child is a
+ * node or text; null, undefined and false are left out.
  */
 export function make(tag, attributes = {}, ...children) {
     const element = document.createElement(tag);
@@ -57,7 +57,44 @@ export function setOrRemove(element, name, value) {
         element.setAttribute(name, value);
 }
 
-/** Replaces the children of an element. */
+/**
+ * Replaces the children of an element.  If the focus was inside, the first
+ * element of the new children that has the same text gets it, or else the
+ * element itself: a keyboard does not begin at the top again.
+ */
 export function fill(element, ...children) {
+    const focused = element.contains(document.activeElement) && element !== document.activeElement
+        ? document.activeElement
+        : null;
+
     element.replaceChildren(...presentChildren(children));
+    if (focused && !focused.isConnected)
+        focusLike(element, focused);
+}
+
+function focusLike(element, focused) {
+    const same = [...element.querySelectorAll(focused.tagName)].find(e =>
+        e.textContent === focused.textContent && e.getAttribute("aria-describedby") === focused.getAttribute("aria-describedby"));
+
+    if (!same)
+        setOrRemove(element, "tabindex", "-1");
+    (same ?? element).focus({ preventScroll: true });
+}
+
+/** Gives an element these children in this order; the focus stays where it is. */
+export function reorder(element, children) {
+    const focused = document.activeElement;
+
+    if (children.length === element.children.length && children.every((child, i) => child === element.children[i]))
+        return;
+    element.replaceChildren(...children);
+    if (focused !== document.activeElement && element.contains(focused))
+        focused.focus({ preventScroll: true });
+}
+
+let lastId = 0;
+
+/** An id that no other element of the page has. */
+export function newId(prefix) {
+    return `${prefix}-${++lastId}`;
 }

@@ -5,10 +5,41 @@ import { Rates } from "./rates.js";
 
 const retrySeconds = 10;
 
+// What an earlier tgt-glue may leave out.
+const emptyStatus = {
+    tgtd: true,
+    mistaken: false,
+    agrees: true,
+    size: null,
+    free: null,
+    "min-free": 0,
+    "days-until-full": null,
+    images: {},
+    shards: [],
+    extra: [],
+    foreign: [],
+    orphans: { images: 0, size: 0 },
+    reserve: null,
+    "worker-deaths": null,
+    "last-refusal": null,
+};
+const emptyClient = { groups: [], disks: [], sessions: [], growth: null, "last-refusal": null };
+
+/** Whether only the counters of the sessions moved. */
+function isTraffic(before, changes) {
+    const key = s => `${s.session} ${s.since} ${s.address} ${s.initiator}`;
+
+    return before !== undefined && changes.sessions !== undefined &&
+        Object.keys(changes).every(k => k === "name" || k === "sessions") &&
+        changes.sessions.length === before.sessions.length &&
+        changes.sessions.every((s, i) => key(s) === key(before.sessions[i]));
+}
+
 /**
  * The state of the fleet.  Its phase is "loading", "shown" or "failed" (error
  * says why; what was known before stays).  Listeners are called at most once
- * for each picture of the browser, with the set of the names of clients that
+ * for each picture of the browser, with { changed, moved, status }: the names of
+ * the clients that changed, of those with a new throughput, and whether the rest
  * changed.
  */
 export class Fleet {
@@ -19,8 +50,17 @@ export class Fleet {
         this.clients = new Map(); // by name, in the order of fleet.conf
         this.rates = new Rates();
         this.listeners = new Set();
-        this.changed = new Set();
         this.scheduled = false;
+        this.forgetNews();
+    }
+
+    forgetNews() {
+        this.news = { changed: new Set(), moved: new Set(), status: false };
+    }
+
+    /** All that can be new, for a view that has shown nothing yet. */
+    everything() {
+        return { changed: new Set(this.clients.keys()), moved: new Set(this.clients.keys()), status: true };
     }
 
     start() {
@@ -42,46 +82,53 @@ export class Fleet {
         this.error = error;
         this.stop = null;
         this.timer = setTimeout(() => this.start(), retrySeconds * 1000);
+        this.news.status = true;
         this.schedule();
     }
 
     take(line) {
-        if (this.fresh)
+        if (this.fresh) {
             this.takeAll(line);
-        else if (line.client)
+        } else if (line.client) {
             this.takeClient(line.client);
-        else
-            Object.assign(this.status, line.store);
-        this.schedule();
+        } else if (line.store) {
+            this.status = { ...this.status, ...line.store };
+            this.news.status = true;
+        }
+        if (this.news.status || this.news.changed.size)
+            this.schedule();
     }
 
-    takeAll({ clients, ...status }) {
+    takeAll({ clients = [], ...status }) {
         this.fresh = false;
         this.phase = "shown";
         this.error = null;
-        this.status = status;
+        this.status = { ...emptyStatus, ...status };
+        this.news.status = true;
         for (const name of this.clients.keys())
-            this.changed.add(name);
+            this.news.changed.add(name);
         this.clients = new Map();
         clients.forEach(client => this.takeClient(client));
     }
 
     takeClient({ removed, ...changes }) {
         const { name } = changes;
+        const before = this.clients.get(name);
 
-        this.changed.add(name);
         if (removed)
             this.clients.delete(name);
         else
-            this.clients.set(name, { ...this.clients.get(name), ...changes });
+            this.clients.set(name, { ...(before ?? emptyClient), ...changes });
+        if (removed || !isTraffic(before, changes))
+            this.news.changed.add(name);
         this.rates.take(name, removed ? [] : this.clients.get(name).sessions);
     }
 
-    /** The next step of the throughputs; changes nothing while nothing moves. */
+    /** Ends a step of the throughputs; changes nothing while nothing moves. */
     tick() {
-        for (const name of this.rates.step())
-            this.changed.add(name);
-        if (this.changed.size)
+        for (const name of this.rates.step(Date.now() / 1000))
+            this.news.moved.add(name);
+        if (this.news.moved.size)
             this.schedule();
     }
 
@@ -90,11 +137,11 @@ export class Fleet {
             return;
         this.scheduled = true;
         requestAnimationFrame(() => {
-            const changed = this.changed;
+            const { news } = this;
 
             this.scheduled = false;
-            this.changed = new Set();
-            this.listeners.forEach(listener => listener(changed));
+            this.forgetNews();
+            this.listeners.forEach(listener => listener(news));
         });
     }
 }

@@ -7,12 +7,16 @@ import { fill, make, setOrRemove } from "./dom.js";
 import { Fleet } from "./fleet.js";
 import { Machine } from "./machine.js";
 import { Masters } from "./masters.js";
-import { alert, failedState, loadingState } from "./parts.js";
+import { Messages } from "./messages.js";
+import { button, failedState, loadingState } from "./parts.js";
+import { onAccessChange } from "./permission.js";
 import { stepSeconds } from "./rates.js";
 import { Room } from "./room.js";
 import { Store } from "./store.js";
 import { followTheme } from "./theme.js";
 
+const pageTitle = "Diskless machines";
+const minuteMs = 60000;
 const views = [
     { path: "", label: "Machines", make: fleet => new Room(fleet) },
     { path: "masters", label: "Masters", make: fleet => new Masters(fleet) },
@@ -22,80 +26,83 @@ const views = [
 class Page {
     constructor() {
         this.fleet = new Fleet();
-        this.links = views.map(view => ({
-            view,
-            element: make("a", { class: "pf-v6-c-tabs__link", href: `#/${view.path}` },
-                          make("span", { class: "pf-v6-c-tabs__item-text" }, view.label)),
-        }));
-        this.messages = make("div", { class: "messages" });
+        this.made = new Map(); // views by path, which keep filters and what was read
+        this.messages = new Messages(this.fleet);
         this.main = make("main", { tabindex: "-1" });
-        fill(document.getElementById("page"),
-             make("nav", { class: "pf-v6-c-tabs", "aria-label": "Views" },
-                  make("ul", { class: "pf-v6-c-tabs__list" },
-                       this.links.map(link => (link.item = make("li", { class: "pf-v6-c-tabs__item" }, link.element))))),
-             this.messages, this.main);
-        this.fleet.listen(changed => this.update(changed));
-        cockpit.addEventListener("locationchanged", () => this.show());
-        setInterval(() => document.hidden || this.fleet.tick(), stepSeconds * 1000);
-        this.show();
+        fill(document.getElementById("page"), this.makeNavigation(), this.messages.element, this.main);
+        this.fleet.listen(news => this.update(news));
+        cockpit.addEventListener("locationchanged", () => this.show(true));
+        onAccessChange(() => this.fleet.start());
+        setInterval(() => cockpit.hidden || this.fleet.tick(), stepSeconds * 1000);
+        setInterval(() => cockpit.hidden || this.view?.updateAges?.(), minuteMs);
+        this.show(false);
         this.fleet.start();
     }
 
-    /** Makes the view that the address names. */
-    show() {
-        const [path = "", name] = cockpit.location.path;
+    makeNavigation() {
+        this.links = views.map(view => {
+            const link = make("a", { class: "pf-v6-c-tabs__link", href: `#/${view.path}` },
+                              make("span", { class: "pf-v6-c-tabs__item-text" }, view.label));
 
+            return { view, link, item: make("li", { class: "pf-v6-c-tabs__item" }, link) };
+        });
+        return make("nav", { class: "pf-v6-c-tabs", "aria-label": "Views" },
+                    make("ul", { class: "pf-v6-c-tabs__list" }, this.links.map(({ item }) => item)));
+    }
+
+    /** Shows the view that the address names; then its heading may get the focus. */
+    show(focus) {
+        const [path = "", name = ""] = cockpit.location.path;
+        const machine = path === "machine";
+        const view = views.find(v => v.path === path) ?? views[0];
+
+        for (const { view: other, link, item } of this.links) {
+            const current = !machine && other === view;
+
+            setOrRemove(link, "aria-current", current ? "page" : null);
+            item.classList.toggle("pf-m-current", current || (machine && other === views[0]));
+        }
+        document.title = `${machine ? name : view.label} – ${pageTitle}`;
+        this.makeView = () => machine ? new Machine(this.fleet, name) : this.viewOf(view);
         this.view = null;
-        for (const { view, element, item } of this.links) {
-            setOrRemove(element, "aria-current", view.path === path ? "page" : null);
-            item.classList.toggle("pf-m-current", view.path === path);
-        }
-        this.makeView = path === "machine" ? fleet => new Machine(fleet, name)
-                                           : (views.find(view => view.path === path) ?? views[0]).make;
-        this.update(new Set(this.fleet.clients.keys()));
+        this.focus = focus;
+        this.update(this.fleet.everything());
     }
 
-    update(changed) {
-        const { phase, status, error } = this.fleet;
-
-        fill(this.messages, this.makeMessages());
-        if (phase === "loading") {
-            fill(this.main, loadingState("Reading the fleet"));
-        } else if (!status) {
-            this.view = null;
-            fill(this.main, failedState("The fleet cannot be read", error.message, this.makeRetry()));
-        } else {
-            if (!this.view) {
-                this.view = this.makeView(this.fleet);
-                fill(this.main, this.view.element);
-            }
-            this.view.update(changed);
-        }
+    viewOf(view) {
+        if (!this.made.has(view.path))
+            this.made.set(view.path, view.make(this.fleet));
+        return this.made.get(view.path);
     }
 
-    makeRetry() {
-        return make("button", {
-            type: "button",
-            class: "pf-v6-c-button pf-m-primary",
-            onclick: () => this.fleet.start(),
-        }, "Try again");
-    }
+    update(news) {
+        const { phase, status } = this.fleet;
 
-    makeMessages() {
-        const { status, error, clients } = this.fleet;
-        const result = [];
-
+        if (news.status)
+            this.messages.update();
         if (!status)
-            return result;
-        if (error)
-            result.push(alert("danger", "The fleet is no longer read; this is what was known last", error.message, this.makeRetry()));
-        if (!status.tgtd)
-            result.push(alert("danger", "tgtd does not answer", "No machine can log in. Type: systemctl status tgt"));
-        if (status.mistaken)
-            result.push(alert("warning", "fleet.conf has mistakes", "The fleet that was applied last is shown. Type: tgt-glue check"));
-        if (!clients.size)
-            result.push(alert("info", "fleet.conf names no client", "See fleet.conf(5), then type: tgt-glue apply"));
-        return result;
+            this.showNothing(phase, news);
+        else if (this.view)
+            this.view.update(news);
+        else
+            this.open();
+    }
+
+    open() {
+        this.view = this.makeView();
+        fill(this.main, this.view.element);
+        this.view.update(this.fleet.everything());
+        if (this.focus)
+            this.main.querySelector("h1")?.focus();
+        this.focus = false;
+    }
+
+    showNothing(phase, news) {
+        if (phase === "loading" || !news.status)
+            fill(this.main, loadingState("Reading the fleet"));
+        else
+            fill(this.main, failedState("The fleet cannot be read", this.fleet.error,
+                                        button("Try again", () => this.fleet.start(), "primary")));
     }
 }
 

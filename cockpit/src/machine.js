@@ -1,151 +1,146 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Machine: one client, its disks and what can be brought back, its log.
 import { actionButton } from "./action.js";
-import { fill, make } from "./dom.js";
-import { age, date, rate, size } from "./format.js";
+import { endSession, keep, reset, snapshot } from "./actions.js";
+import { fill, make, setOrRemove, setText } from "./dom.js";
+import { Facts } from "./facts.js";
+import { ageSince, date, percent, rate, size } from "./format.js";
+import { MachineLog } from "./machine-log.js";
+import { Sessions } from "./machine-sessions.js";
+import { alert, card, command, viewTitle } from "./parts.js";
+import { SavedStates } from "./saved-states.js";
 import { drawSpark, makeSpark } from "./spark.js";
-import { onSince, remarkOf, stateOf, states, versionName } from "./state.js";
-import { failedState, loadingState, table } from "./parts.js";
-import { read, readLines } from "./tgt-glue.js";
+import { growthOf, onSince, ownSize, problemOf, remarkOf, stateOf, states, versionText, wantedText } from "./state.js";
 
-const logDays = 30;
-const logLines = 100;
+/** What decides what a command answers about the machine's disks and log. */
+function signature(client) {
+    return JSON.stringify([client.restart, client.target, client["last-refusal"],
+        client.sessions.map(s => [s.session, s.since]),
+        [client, ...client.disks].map(disk => [disk.version, disk.child, disk["child-state"], disk["child-why"]])]);
+}
 
 export class Machine {
     constructor(fleet, name) {
+        const again = () => this.readAgain();
+
         this.fleet = fleet;
         this.name = name;
-        this.facts = make("dl", { class: "pf-v6-c-description-list pf-m-horizontal pf-m-2-col-on-lg" });
-        this.buttons = make("div", { class: "buttons" });
-        this.disks = make("div");
-        this.log = make("div");
+        this.label = make("span", { class: "pf-v6-c-label__text" });
+        this.state = make("span", {}, make("span", { class: "pf-v6-c-label__content" }, this.label));
+        this.message = make("div");
+        this.facts = new Facts();
         this.spark = makeSpark();
-        this.element = make("section", { "aria-label": `Machine ${name}` },
-                            make("nav", { "aria-label": "Back" }, make("a", { href: "#/" }, "Machines")),
-                            make("h1", { class: "pf-v6-c-title pf-m-2xl" }, name),
-                            this.facts, this.buttons,
-                            make("h2", { class: "pf-v6-c-title pf-m-lg" }, "Disks and their saved states"), this.disks,
-                            make("h2", { class: "pf-v6-c-title pf-m-lg" }, "Log"), this.log);
-        this.makeButtons();
-        this.readAgain();
+        this.rate = make("span", { class: "rate" });
+        this.throughput = make("div", { class: "throughput" }, this.spark, this.rate);
+        this.states = new SavedStates(fleet, name, again);
+        this.sessions = new Sessions();
+        this.log = new MachineLog(name);
+        this.element = make("section", { "aria-label": `Machine ${name}` });
+    }
+
+    /** The view of a machine that exists. */
+    makeContent() {
+        fill(this.element,
+             make("nav", { "aria-label": "Back" }, make("a", { href: "#/" }, "‹ Machines")),
+             viewTitle(this.name, this.state), this.message, this.makeButtons(),
+             make("div", { class: "card" }, this.facts.element),
+             card("Sessions", this.sessions.element),
+             card("Disks and their saved states", this.states.element),
+             card("Log", this.log.element));
+        this.made = true;
     }
 
     makeButtons() {
         const { name } = this;
-        const again = () => this.readAgain();
-        const note = { name: "note", label: "Note", optional: true };
-        const withNote = value => value ? [`--note=${value}`] : [];
+        const done = () => this.readAgain();
 
-        fill(this.buttons,
-             actionButton("Snapshot…", {
-                 title: "Take a snapshot",
-                 text: "The present state of the disk gets a name. The machine goes on.",
-                 fields: [{ name: "snapshot", label: "Name" }, note],
-                 args: f => ["snapshot", ...withNote(f.note), "--", f.snapshot, name],
-                 done: again,
-             }, "primary"),
-             actionButton("Keep…", {
-                 title: "Keep the state",
-                 text: "A reset goes back to the present state, until the master changes.",
-                 fields: [note],
-                 args: f => ["keep", ...withNote(f.note), "--", name],
-                 done: again,
-             }),
-             actionButton("Reset…", {
-                 title: "Reset the disk",
-                 text: "The disk becomes what the master, or the kept state, is. What it has now is put aside.",
-                 danger: true,
-                 args: () => ["reset", "--", name],
-                 done: again,
-             }));
+        this.end = actionButton("End session…", { ...endSession(name), done });
+        return make("div", { class: "buttons" },
+                    actionButton("Snapshot…", { ...snapshot(name, null), done }, { kind: "primary" }),
+                    actionButton("Keep…", { ...keep(name, null), done }),
+                    actionButton("Reset…", { ...reset(name, null), done }),
+                    this.end);
     }
 
     readAgain() {
-        this.readDisks();
-        this.readLog();
+        this.states.again();
+        this.log.again();
     }
 
-    async readDisks() {
-        if (!this.disks.firstChild)
-            fill(this.disks, loadingState("Reading the disks"));
-        try {
-            const states = await read("disks", "--json", "--", this.name);
-
-            fill(this.disks, table("Disks and their saved states",
-                                   ["State", "Date", "Own size", "Master", "Note", ""],
-                                   states.map(state => this.stateRow(state))));
-        } catch (error) {
-            fill(this.disks, failedState("The disks cannot be read", error.message));
-        }
-    }
-
-    stateRow(state) {
-        const { which, kind } = state;
-        const again = () => this.readAgain();
-        const what = kind === "now" ? "now" : `${which} (${kind})`;
-        const button = kind === "now" ? null : actionButton(kind === "snapshot" ? "Revert…" : "Restore…", {
-            title: kind === "snapshot" ? `Revert to ${which}` : `Restore ${which}`,
-            text: "The machine must be logged out. What is there now is put aside first.",
-            danger: true,
-            args: () => kind === "snapshot" ? ["revert", "--", which, this.name] : ["restore", "--", this.name, which],
-            done: again,
-        });
-
-        return [what, date(Date.parse(state.date) / 1000), size(state.size),
-            state.master ?? state.error ?? "", state.note ?? "", button];
-    }
-
-    async readLog() {
-        if (!this.log.firstChild)
-            fill(this.log, loadingState("Reading the log"));
-        try {
-            const events = await readLines("log", "--json", `--since=${logDays}d`, "--", this.name);
-
-            fill(this.log, events.length
-                ? table("Log", ["Time", "Event", "Message"],
-                        events.slice(-logLines).reverse()
-                                .map(e => [date(e.time), e.event, e.message]))
-                : make("p", {}, `No event in ${logDays} days.`));
-        } catch (error) {
-            fill(this.log, failedState("The log cannot be read", error.message));
-        }
-    }
-
-    update(changed) {
+    update({ changed, moved }) {
         const client = this.fleet.clients.get(this.name);
 
-        if (!client) {
-            fill(this.facts, make("p", {}, "fleet.conf has no such machine."));
-            return;
-        }
-        if (changed.has(this.name) || !this.facts.firstChild)
-            fill(this.facts, this.makeFacts(client));
+        if (!client)
+            this.showUnknown();
+        else if (!this.made || changed.has(this.name))
+            this.show(client);
+        else if (moved.has(this.name))
+            this.showTraffic(client);
     }
 
-    makeFacts(client) {
-        const since = onSince(client);
-        const now = this.fleet.rates.now(this.name);
-        const facts = [
-            ["State", make("span", { class: `pf-v6-c-label pf-m-${states[stateOf(client)].colour}` },
-                           make("span", { class: "pf-v6-c-label__content" },
-                                make("span", { class: "pf-v6-c-label__text" }, states[stateOf(client)].label)))],
-            ["Remark", remarkOf(client)],
-            ["Logged in", client.sessions.length ? client.sessions.map(s => `${s.address} (${s.initiator})`).join(", ") : null],
-            ["On for", since === null ? null : age(Date.now() / 1000 - since)],
-            ["Master", client.master],
-            ["Version", client.behind ? `${versionName(client.version)}; wanted: ${versionName(client.wanted)}` : versionName(client.version)],
-            ["Own size", size(client["disk-use"]) + (client.quota ? ` of ${size(client.quota)}` : "")],
-            ["Growth a day", client.growth === null ? null : size(client.growth)],
-            ["Target", client.iqn],
-            ["Throughput", now === null ? null : make("span", {}, this.spark, ` ${rate(now)}`)],
-        ];
+    showUnknown() {
+        this.made = false;
+        fill(this.element, make("nav", { "aria-label": "Back" }, make("a", { href: "#/" }, "‹ Machines")),
+             viewTitle(this.name),
+             alert("warning", "fleet.conf has no such machine", "Its images stay in the store. Type: ", command("tgt-glue orphans")));
+    }
 
+    show(client) {
+        const state = states[stateOf(client)];
+        const facts = signature(client);
+
+        if (!this.made)
+            this.makeContent();
+        setText(this.label, state.label);
+        setOrRemove(this.state, "class", `pf-v6-c-label pf-m-${state.colour}`);
+        this.showMessage(client);
+        this.end.hidden = !client.sessions.length;
+        this.states.follow(facts);
+        this.log.follow(facts);
+        this.showTraffic(client);
+    }
+
+    showMessage(client) {
+        const remark = remarkOf(client);
+
+        if (remark === this.remark)
+            return;
+        this.remark = remark;
+        fill(this.message, remark && alert(problemOf(client) ? "danger" : "warning", remark));
+    }
+
+    showTraffic(client) {
+        const now = this.fleet.rates.now(this.name);
+
+        setText(this.rate, now === null ? "" : rate(now));
         drawSpark(this.spark, this.fleet.rates.history(this.name));
-        return facts.filter(([, value]) => value !== null && value !== undefined).map(([term, value]) =>
-            make("div", { class: "pf-v6-c-description-list__group" },
-                 make("dt", { class: "pf-v6-c-description-list__term" },
-                      make("span", { class: "pf-v6-c-description-list__text" }, term)),
-                 make("dd", { class: "pf-v6-c-description-list__description" },
-                      make("div", { class: "pf-v6-c-description-list__text" }, value))));
+        this.facts.show(this.makeFacts(client, now));
+        this.sessions.show(client.sessions);
+    }
+
+    /** Called once a minute. */
+    updateAges() {
+        const client = this.fleet.clients.get(this.name);
+
+        if (client && this.made)
+            this.showTraffic(client);
+    }
+
+    makeFacts(client, now) {
+        const growth = growthOf(client);
+        const refusal = client["last-refusal"];
+
+        return [
+            ["On for", client.sessions.length ? ageSince(onSince(client)) : "off"],
+            ["Version", versionText(client.version ?? client.master)],
+            ["Wanted version", client.behind ? wantedText(client) : null],
+            ["Own size", size(ownSize(client)) + (client.quota ? `; system disk ${size(client["disk-use"])} of ${size(client.quota)}` : "")],
+            ["Growth a day", growth === null ? null : size(growth)],
+            ["Differs from the master", client["blocks-total"] ? percent(client.blocks, client["blocks-total"]) : null],
+            ["Throughput", now === null ? null : this.throughput],
+            ["Groups", client.groups.join(", ") || null],
+            ["Last refusal", refusal ? `${date(refusal.when)}: ${refusal.reason}${refusal.initiator ? `, to ${refusal.initiator}` : ""}` : "none"],
+            ["Target", client.iqn ?? null],
+        ];
     }
 }

@@ -2,7 +2,7 @@
 // The throughput of each client's sessions, in steps of two seconds.
 
 export const stepSeconds = 2;
-const stepsKept = 45;
+export const stepsKept = 45;
 
 /** Bytes that the sessions have read and written since they began. */
 function moved(sessions) {
@@ -12,6 +12,7 @@ function moved(sessions) {
 export class Rates {
     constructor() {
         this.clients = new Map(); // name: { bytes, before, history }
+        this.stepped = null; // Unix time of the last step
     }
 
     /** The sessions of a client, as they are now. */
@@ -28,11 +29,13 @@ export class Rates {
     }
 
     /** Ends a step; returns the names of the clients whose history changed. */
-    step() {
+    step(time) {
+        const seconds = Math.max(1, time - (this.stepped ?? time - stepSeconds));
         const names = [];
 
+        this.stepped = time;
         for (const [name, client] of this.clients) {
-            const rate = Math.max(0, client.bytes - client.before) / stepSeconds;
+            const rate = Math.max(0, client.bytes - client.before) / seconds;
 
             client.before = client.bytes;
             if (rate === 0 && client.history.every(r => r === 0))
@@ -53,5 +56,14 @@ export class Rates {
     /** Bytes a second in the last step; null without a session. */
     now(name) {
         return this.clients.has(name) ? this.history(name).at(-1) ?? 0 : null;
+    }
+
+    /** Bytes a second of all clients in the last step. */
+    total() {
+        let sum = 0;
+
+        for (const { history } of this.clients.values())
+            sum += history.at(-1) ?? 0;
+        return sum;
     }
 }

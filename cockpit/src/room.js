@@ -1,240 +1,201 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Room: a row, or a tile, for each machine.
-import { fill, make, setOrRemove, setText } from "./dom.js";
-import { age, count, date, rate, size } from "./format.js";
-import { drawSpark, makeSpark } from "./spark.js";
-import { onSince, ownSize, remarkOf, stateOf, states, versionName } from "./state.js";
+import { fill, make, reorder, setOrRemove, setText } from "./dom.js";
+import { select } from "./field.js";
+import { count, rate, size } from "./format.js";
+import { icon } from "./icon.js";
+import { button, tableBody, tableOf, viewTitle } from "./parts.js";
+import { Filter } from "./room-filter.js";
+import { Row, Tile } from "./room-row.js";
+import { columns, sorted } from "./room-sort.js";
+import { growthOf, isBehind, ownSize, stateOf, stateOrder, states } from "./state.js";
 
-const collator = new Intl.Collator(undefined, { numeric: true });
-const byName = (a, b) => collator.compare(a.name, b.name);
-const stateOrder = Object.keys(states);
-
-// key: of the sort; order: two clients compare; the name decides if they are equal.
-const columns = [
-    { key: "name", label: "Machine", order: byName },
-    { key: "state", label: "State", order: (a, b) => stateOrder.indexOf(stateOf(a)) - stateOrder.indexOf(stateOf(b)) },
-    { key: "version", label: "Version", order: (a, b) => collator.compare(a.version ?? "", b.version ?? "") },
-    { key: "size", label: "Own size", order: (a, b) => ownSize(b) - ownSize(a) },
-    { key: "growth", label: "Growth a day", order: (a, b) => (b.growth ?? -1) - (a.growth ?? -1) },
-    { key: "rate", label: "Throughput", order: (a, b, rates) => (rates.now(b.name) ?? -1) - (rates.now(a.name) ?? -1) },
-    { key: "refusal", label: "Last refusal", order: (a, b) => (b["last-refusal"]?.when ?? 0) - (a["last-refusal"]?.when ?? 0) },
-];
-
-/** The row of one machine, whose cells change with the client. */
-class Row {
-    constructor(name) {
-        const cell = (label, ...content) =>
-            make("td", { class: "pf-v6-c-table__td", "data-label": label, role: "cell" }, content);
-
-        this.state = make("span", { class: "pf-v6-c-label__text" });
-        this.label = make("span", { class: "pf-v6-c-label pf-m-compact" },
-                          make("span", { class: "pf-v6-c-label__content" }, this.state));
-        this.since = make("span", { class: "beside" });
-        this.remark = make("div", { class: "remark" });
-        this.version = make("span");
-        this.size = make("span");
-        this.growth = make("span");
-        this.spark = makeSpark();
-        this.rate = make("span", { class: "beside" });
-        this.refusal = make("span");
-        this.element = make("tr", { class: "pf-v6-c-table__tr", role: "row" },
-                            make("th", { class: "pf-v6-c-table__th", scope: "row", role: "rowheader", "data-label": "Machine" },
-                                 make("a", { href: machineLink(name) }, name)),
-                            cell("State", this.label, this.since, this.remark),
-                            cell("Version", this.version), cell("Own size", this.size),
-                            cell("Growth a day", this.growth),
-                            cell("Throughput", this.spark, this.rate), cell("Last refusal", this.refusal));
-    }
-
-    update(client, rates) {
-        const state = states[stateOf(client)];
-        const since = onSince(client);
-        const now = rates.now(client.name);
-
-        setOrRemove(this.label, "class", `pf-v6-c-label pf-m-compact pf-m-${state.colour}`);
-        setText(this.state, state.label);
-        setText(this.since, client.sessions.length ? (since === null ? "for ?" : `for ${age(Date.now() / 1000 - since)}`) : "");
-        setText(this.remark, remarkOf(client) ?? "");
-        setText(this.version, client.behind ? `${versionName(client.version)} (wanted: ${versionName(client.wanted)})`
-                                            : versionName(client.version));
-        setOrRemove(this.version, "class", client.behind ? "behind" : null);
-        setText(this.size, size(ownSize(client)));
-        setText(this.growth, client.growth === null ? "" : size(client.growth));
-        setText(this.rate, now === null ? "" : rate(now));
-        if (this.element.isConnected)
-            drawSpark(this.spark, rates.history(client.name));
-        setText(this.refusal, refusalOf(client));
-    }
-}
-
-function refusalOf(client) {
-    const refusal = client["last-refusal"];
-
-    return refusal ? `${date(refusal.when)}: ${refusal.reason}` : "";
-}
-
-/** The tile of one machine: its state by colour and mark. */
-class Tile {
-    constructor(name) {
-        this.state = make("span", { class: "tile-state" });
-        this.element = make("a", { href: machineLink(name) },
-                            make("span", { class: "tile-name" }, name), this.state);
-    }
-
-    update(client) {
-        const key = stateOf(client);
-
-        setOrRemove(this.element, "class", `tile tile-${key}`);
-        setOrRemove(this.element, "title", remarkOf(client));
-        setText(this.state, client.behind ? `${states[key].label}, behind` : states[key].label);
-    }
-}
-
-function machineLink(name) {
-    return `#/machine/${encodeURIComponent(name)}`;
-}
-
-/** One of the lists of choices that filter the machines. */
-function select(label, changed) {
-    const element = make("select", { "aria-label": label, onchange: changed });
-
-    return {
-        element: make("span", { class: "pf-v6-c-form-control filter" }, element),
-        get value() { return element.value },
-        /** Keeps what is chosen, if it still exists. */
-        offer(values) {
-            const chosen = element.value;
-            const all = ["", ...values];
-
-            if (all.length === element.options.length && all.every((v, i) => v === element.options[i].value))
-                return;
-            fill(element, make("option", { value: "" }, label), values.map(v => make("option", { value: v }, v)));
-            element.value = all.includes(chosen) ? chosen : "";
-        },
-    };
-}
+const sortSteps = 5; // steps of the throughputs from one sort by them to the next
 
 export class Room {
     constructor(fleet) {
-        const again = () => this.arrange();
-
         this.fleet = fleet;
-        this.rows = new Map();
+        this.rows = new Map(); // by name: Row or Tile
         this.tiled = false;
-        this.sort = columns[0];
-        this.search = make("input", { type: "search", "aria-label": "Find a machine", placeholder: "Find a machine", oninput: again });
-        this.state = select("All states", again);
-        this.master = select("All masters", again);
-        this.group = select("All groups", again);
-        this.summary = make("p", { role: "status" });
+        this.sort = { column: columns[0], descending: false };
+        this.steps = 0;
+        this.filter = new Filter(() => this.arrange());
+        this.summary = make("span", { role: "status" });
+        this.totals = make("span", { class: "totals" });
         this.headers = columns.map(column => this.makeHeader(column));
-        this.body = make("tbody", { class: "pf-v6-c-table__tbody", role: "rowgroup" });
-        this.table = make("table", { class: "pf-v6-c-table pf-m-compact pf-m-grid-lg", "aria-label": "Machines" },
-                          make("thead", { class: "pf-v6-c-table__thead" },
-                               make("tr", { class: "pf-v6-c-table__tr" }, this.headers.map(h => h.element))),
-                          this.body);
+        this.body = tableBody();
+        this.table = tableOf("Machines", this.headers.map(h => h.element), this.body);
+        this.table.classList.add("machines");
         this.tiles = make("div", { class: "tiles", hidden: true });
+        this.none = make("p", { class: "none", hidden: true }, "No machine is as the filters ask. ",
+                         button("Clear the filters", () => { this.filter.clear(); this.arrange() }, "link"));
+        this.observer = new IntersectionObserver(entries => this.see(entries), { rootMargin: "100px" });
         this.element = make("section", { "aria-label": "Machines" },
-                            make("div", { class: "toolbar" },
-                                 make("span", { class: "pf-v6-c-form-control filter" }, this.search),
-                                 this.state.element, this.master.element, this.group.element, this.makeToggle()),
-                            this.summary, this.table, this.tiles);
-        this.state.offer(stateOrder);
+                            viewTitle("Machines"), make("p", { class: "summary" }, this.summary, this.totals),
+                            make("div", { class: "toolbar" }, this.filter.elements, this.makeSorting(), this.makeToggle()),
+                            this.table, this.tiles, this.none);
     }
 
     makeHeader(column) {
-        const element = make("th", { class: "pf-v6-c-table__th", scope: "col" },
-                             make("button", {
-                                 type: "button",
-                                 class: "sort",
-                                 onclick: () => { this.sort = column; this.arrange() },
-                             }, column.label));
+        const pointer = make("span", { class: "pointer" });
+        const element = make("th", { class: `pf-v6-c-table__th column-${column.key}`, scope: "col", role: "columnheader" },
+                             make("button", { type: "button", class: "sort", onclick: () => this.sortBy(column) }, column.label, pointer));
 
-        return { column, element };
+        return { column, element, pointer };
+    }
+
+    /** The order, where no header is seen: of tiles, and on a narrow page. */
+    makeSorting() {
+        const { input, element } = select({ "aria-label": "Sort by", onchange: () => this.sortBy(columns[input.selectedIndex]) },
+                                          columns.map(({ key, label }) => [key, `Sort by: ${label}`]));
+
+        this.sortInput = input;
+        element.classList.add("filter");
+        return make("div", { class: "sorting" }, element,
+                    button("Turn the order", () => this.sortBy(this.sort.column)));
     }
 
     makeToggle() {
-        const button = (label, tiled) => make("button", {
+        const toggle = (label, tiled) => make("button", {
             type: "button",
             class: "pf-v6-c-toggle-group__button",
-            "aria-pressed": String(tiled === this.tiled),
-            onclick: event => {
-                this.tiled = tiled;
-                for (const other of event.currentTarget.parentElement.parentElement.querySelectorAll("button"))
-                    other.setAttribute("aria-pressed", String(other === event.currentTarget));
-                this.rows.clear();
-                this.update(new Set(this.fleet.clients.keys()));
-            },
-        }, label);
+            onclick: () => this.showTiles(tiled),
+        }, make("span", { class: "pf-v6-c-toggle-group__text" }, label));
         const item = content => make("div", { class: "pf-v6-c-toggle-group__item" }, content);
 
-        return make("div", { class: "pf-v6-c-toggle-group", role: "group", "aria-label": "Rows or tiles" },
-                    item(button("Rows", false)), item(button("Tiles", true)));
+        this.toggles = [toggle("Rows", false), toggle("Tiles", true)];
+        this.pressToggles();
+        return make("div", { class: "pf-v6-c-toggle-group", role: "group", "aria-label": "Rows or tiles" }, this.toggles.map(item));
     }
 
-    /** Shows the clients that changed. */
-    update(changed) {
+    pressToggles() {
+        this.toggles.forEach((toggle, i) => {
+            toggle.setAttribute("aria-pressed", String(Boolean(i) === this.tiled));
+            toggle.classList.toggle("pf-m-selected", Boolean(i) === this.tiled);
+        });
+    }
+
+    showTiles(tiled) {
+        this.tiled = tiled;
+        this.pressToggles();
+        this.rows.clear();
+        this.observer.disconnect();
+        fill(this.body);
+        fill(this.tiles);
+        this.element.classList.toggle("tiled", tiled);
+        this.update(this.fleet.everything());
+    }
+
+    /** The same column once more turns the order. */
+    sortBy(column) {
+        this.sort = column === this.sort.column
+            ? { column, descending: !this.sort.descending }
+            : { column, descending: Boolean(column.largest) };
+        this.arrange();
+    }
+
+    /** Shows what is new. */
+    update({ changed, moved }) {
         const { clients, rates } = this.fleet;
-        let arrange = this.rows.size !== clients.size;
 
-        for (const name of changed) {
-            const client = clients.get(name);
-            let row = this.rows.get(name);
+        for (const name of changed)
+            this.updateRow(name, clients.get(name));
+        for (const name of new Set([...changed, ...moved])) {
+            const row = this.rows.get(name);
 
-            if (client && !row) {
-                row = this.tiled ? new Tile(name) : new Row(name);
-                this.rows.set(name, row);
-                arrange = true;
-            }
-            if (client)
-                row.update(client, rates);
-            else
-                this.rows.delete(name);
+            if (row?.visible)
+                row.updateRate(rates);
         }
-        if (arrange || changed.size)
+        if (changed.size || (moved.size && this.sort.column.key === "rate" && ++this.steps % sortSteps === 0))
             this.arrange();
+        else if (moved.size)
+            this.showTotals();
     }
 
-    shown() {
-        const text = this.search.value.trim().toLowerCase();
-        const keep = client =>
-            (!text || client.name.toLowerCase().includes(text)) &&
-            (!this.state.value || stateOf(client) === this.state.value) &&
-            (!this.master.value || client.master === this.master.value) &&
-            (!this.group.value || client.groups?.includes(this.group.value));
+    updateRow(name, client) {
+        let row = this.rows.get(name);
 
-        return [...this.fleet.clients.values()].filter(keep)
-                .sort((a, b) => this.sort.order(a, b, this.fleet.rates) || byName(a, b));
+        if (!client) {
+            if (row)
+                this.observer.unobserve(row.element);
+            this.rows.delete(name);
+            return;
+        }
+        if (!row) {
+            row = this.tiled ? new Tile(name) : new Row(name);
+            row.element.row = row;
+            this.rows.set(name, row);
+            this.observer.observe(row.element);
+        }
+        row.update(client);
+    }
+
+    /** Spark lines are drawn of the rows that the reader sees. */
+    see(entries) {
+        for (const { target, isIntersecting } of entries) {
+            const { row } = target;
+
+            row.visible = isIntersecting;
+            if (isIntersecting && this.rows.get(row.client.name) === row)
+                row.updateRate(this.fleet.rates);
+        }
+    }
+
+    /** Called once a minute. */
+    updateAges() {
+        this.rows.forEach(row => row.updateAge());
     }
 
     /** Puts the rows of the clients that are shown in their order. */
     arrange() {
         const all = [...this.fleet.clients.values()];
-        const clients = this.shown();
-        const elements = clients.map(client => this.rows.get(client.name).element);
-        const parent = this.tiled ? this.tiles : this.body;
 
-        this.table.hidden = this.tiled;
-        this.tiles.hidden = !this.tiled;
-        this.master.offer([...new Set(all.map(c => c.master).filter(Boolean))].sort(collator.compare));
-        this.group.offer([...new Set(all.flatMap(c => c.groups ?? []))].sort(collator.compare));
-        if (elements.length !== parent.children.length || elements.some((e, i) => e !== parent.children[i]))
-            parent.replaceChildren(...elements);
-        for (const { column, element } of this.headers)
-            setOrRemove(element, "aria-sort", column === this.sort ? (column.key === "name" ? "ascending" : "descending") : null);
-        this.summarise(all, clients);
+        this.filter.offer(all);
+        this.shown = sorted(all.filter(this.filter.test()), this.sort, this.fleet.rates);
+        this.table.hidden = this.tiled || !this.shown.length;
+        this.tiles.hidden = !this.tiled || !this.shown.length;
+        this.none.hidden = Boolean(this.shown.length) || !all.length;
+        reorder(this.tiled ? this.tiles : this.body, this.shown.map(client => this.rows.get(client.name).element));
+        this.showOrder();
+        this.summarise(all.length);
     }
 
-    summarise(all, clients) {
-        const parts = stateOrder.map(key => [key, clients.filter(c => stateOf(c) === key).length])
+    showOrder() {
+        const { column, descending } = this.sort;
+
+        this.sortInput.value = column.key;
+        for (const header of this.headers) {
+            const direction = header.column !== column ? null : descending ? "descending" : "ascending";
+
+            if (header.direction === direction)
+                continue;
+            header.direction = direction;
+            setOrRemove(header.element, "aria-sort", direction);
+            fill(header.pointer, direction && icon(descending ? "down" : "up"));
+        }
+    }
+
+    summarise(all) {
+        const { shown } = this;
+        const behind = shown.filter(isBehind).length;
+        const parts = stateOrder.map(key => [key, shown.filter(client => stateOf(client) === key).length])
                 .filter(([, n]) => n)
                 .map(([key, n]) => `${n} ${states[key].label}`);
-        const behind = clients.filter(c => c.behind).length;
 
         if (behind)
             parts.push(`${behind} on another version than wanted`);
-        setText(this.summary, `${clients.length === all.length ? count(all.length, "machine")
-                                                               : `${clients.length} of ${count(all.length, "machine")}`}${
+        setText(this.summary, `${shown.length === all ? "" : `${shown.length} of `}${count(all, "machine")}${
             parts.length ? `: ${parts.join(", ")}` : ""}`);
+        this.showTotals();
+    }
+
+    showTotals() {
+        const growth = this.shown.map(growthOf).filter(g => g !== null);
+        const sum = values => values.reduce((a, b) => a + b, 0);
+        const now = sum(this.shown.map(client => this.fleet.rates.now(client.name) ?? 0));
+
+        setText(this.totals, [`${size(sum(this.shown.map(ownSize)))} of own images`,
+            growth.length ? `${size(sum(growth))} of growth a day` : null,
+            `${rate(now)} of throughput`].filter(Boolean).join(" · "));
     }
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The states of a machine, from the most urgent to the calmest.
+// What a machine's status means: its state, problem, versions and space.
 
+/** From the most urgent to the calmest. */
 export const states = {
     error: { label: "error", colour: "red" },
     differs: { label: "differs", colour: "orange" },
     on: { label: "on", colour: "green" },
     off: { label: "off", colour: "grey" },
 };
+export const stateOrder = Object.keys(states);
 
 /** The key of a client's state, in states. */
 export function stateOf(client) {
@@ -22,7 +24,7 @@ export function problemOf(client) {
     if (client["child-state"] === "other" || client["child-why"])
         return client["child-why"] ?? "its image is not a child of its master";
     if (client.target === "missing")
-        return client.difference ?? "its target is missing; run tgt-glue apply";
+        return client.difference ?? "its target is missing; type: tgt-glue apply";
     if (client.target === "unknown")
         return "tgtd does not answer";
     if (client.writers > 1)
@@ -38,20 +40,51 @@ export function remarkOf(client) {
 
 /** Unix time at which the oldest session began; null if unknown. */
 export function onSince(client) {
-    const times = client.sessions.map(s => s.since).filter(t => t !== null);
+    const times = client.sessions.map(s => s.since).filter(t => t !== null && t !== undefined);
 
     return times.length ? Math.min(...times) : null;
 }
 
-/** The number of a version's file, "7"; a file that is no version has its name. */
-export function versionName(file) {
-    if (!file)
-        return "?";
-    return /@(\d+)\.[^.]*$/.exec(file)?.[1] ?? file;
+/** The client's disks, the system disk first, all with the keys of a data disk. */
+export function disksOf(client) {
+    return [{ ...client, name: null, kind: "master" }, ...client.disks];
+}
+
+/** Whether a disk of the client is on another version than fleet.conf wants. */
+export function isBehind(client) {
+    return Boolean(client.behind) || client.disks.some(disk => disk.behind);
 }
 
 /** Bytes that the client's own images take. */
 export function ownSize(client) {
-    return client.disks.reduce((sum, disk) => sum + (disk["disk-use"] ?? 0),
-                               client["disk-use"] ?? 0);
+    return disksOf(client).reduce((sum, disk) => sum + (disk["disk-use"] ?? 0), 0);
+}
+
+/** Bytes a day that the client's own images grow by; null if unknown. */
+export function growthOf(client) {
+    const known = disksOf(client).map(disk => disk.growth).filter(g => g !== null && g !== undefined);
+
+    return known.length ? known.reduce((sum, g) => sum + g, 0) : null;
+}
+
+/** masters/win11 of masters/win11.vhdx or masters/win11@7.vhdx. */
+export function masterName(file) {
+    return file.replace(/(@[^/]*)?\.[^./]*$/, "");
+}
+
+/** "win11 7" of masters/win11@7.vhdx, "win11" of masters/win11.vhdx. */
+export function versionText(file) {
+    if (!file)
+        return "?";
+    const number = /@(\d+)\.[^./]*$/.exec(file)?.[1];
+    const name = masterName(file).replace(/^masters\//, "");
+
+    return number ? `${name} ${number}` : name;
+}
+
+/** The version that a disk should be on, as short as it can be said beside its own. */
+export function wantedText({ version, wanted }) {
+    const text = versionText(wanted);
+
+    return version && wanted && masterName(version) === masterName(wanted) ? text.split(" ").at(-1) : text;
 }

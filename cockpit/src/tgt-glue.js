@@ -3,6 +3,7 @@
 /* global cockpit */
 
 const program = "tgt-glue";
+const environ = ["LC_ALL=C.UTF-8"];
 
 /** Lines in which a shell would run the command, to be read by a person. */
 export function commandLine(args) {
@@ -13,12 +14,14 @@ function quoted(word) {
     return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** Why a command failed, in its own words. */
-function failure(args, error, output) {
-    if (error.problem === "not-found")
-        return new Error(`${program} is not installed; install the package tgt-glue`);
-    return new Error(error.message?.trim() || output?.trim() ||
-                     `${commandLine(args)} failed with exit status ${error.exit_status}`);
+/** Why a command failed: an Error with its own words, and Cockpit's problem. */
+function failure(args, error, output = "") {
+    const ended = `${commandLine(args)} ended with exit status ${error.exit_status}`;
+    const message = error.problem === "not-found"
+        ? `${program} is not installed on this server.`
+        : output.trim() || error.message?.trim() || ended;
+
+    return Object.assign(new Error(message), { problem: error.problem ?? null });
 }
 
 /**
@@ -27,9 +30,11 @@ function failure(args, error, output) {
  */
 export async function run(args) {
     let output = "";
+    const process = cockpit.spawn([program, ...args], { superuser: "require", err: "out", environ });
 
+    process.stream(data => { output += data });
     try {
-        output = await cockpit.spawn([program, ...args], { superuser: "require", err: "out" });
+        await process;
     } catch (error) {
         throw failure(args, error, output);
     }
@@ -38,24 +43,20 @@ export async function run(args) {
 
 /** Runs a command with --json that reads; resolves to the value. */
 export async function read(...args) {
-    try {
-        return JSON.parse(await readText(args));
-    } catch (error) {
-        throw error.problem ? failure(args, error) : error;
-    }
+    return JSON.parse(await readText(args));
 }
 
 /** As read, for a command that prints one object in each line. */
 export async function readLines(...args) {
-    try {
-        return (await readText(args)).split("\n").filter(Boolean).map(JSON.parse);
-    } catch (error) {
-        throw error.problem ? failure(args, error) : error;
-    }
+    return (await readText(args)).split("\n").filter(Boolean).map(line => JSON.parse(line));
 }
 
-function readText(args) {
-    return cockpit.spawn([program, ...args], { superuser: "try", err: "message" });
+async function readText(args) {
+    try {
+        return await cockpit.spawn([program, ...args], { superuser: "try", err: "message", environ });
+    } catch (error) {
+        throw failure(args, error);
+    }
 }
 
 /**
@@ -64,7 +65,7 @@ function readText(args) {
  * Returns a function that ends it.
  */
 export function follow(args, line, ended) {
-    const process = cockpit.spawn([program, ...args], { superuser: "try", err: "message" });
+    const process = cockpit.spawn([program, ...args], { superuser: "try", err: "message", environ });
     let rest = "";
     let closed = false;
 
@@ -72,7 +73,8 @@ export function follow(args, line, ended) {
         const lines = (rest + data).split("\n");
 
         rest = lines.pop();
-        lines.forEach(text => line(JSON.parse(text)));
+        if (!closed)
+            lines.forEach(text => line(JSON.parse(text)));
     });
     process.then(() => closed || ended(new Error(`${commandLine(args)} ended`)),
                  error => closed || ended(failure(args, error)));

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The dialog of an action: shows the command of tgt-glue, and then runs it.
+import { fill, make, newId, setText } from "./dom.js";
+import { field } from "./field.js";
+import { hint } from "./parts.js";
+import { commandLine, run } from "./tgt-glue.js";
+
+/**
+ * Opens the dialog; the command runs when its button is pressed.
+ * action.title: what the dialog says on top; also its button
+ * action.text: what will happen
+ * action.danger: whether data may be lost
+ * action.fields: what the reader enters (field.js)
+ * action.args: the arguments of tgt-glue for the values of the fields
+ * action.done: called after the command has succeeded
+ */
+export function openDialog(action) {
+    new Dialog(action).open();
+}
+
+class Dialog {
+    constructor(action) {
+        const titleId = newId("dialog");
+
+        this.action = action;
+        this.fields = (action.fields ?? []).map(field);
+        this.command = make("code", { class: "pf-v6-c-code-block__code" });
+        this.answer = make("div", { role: "status", class: "answer" });
+        this.submit = this.makeButton("submit", action.danger ? "danger" : "primary", action.title);
+        this.cancel = this.makeButton("button", "link", "Cancel");
+        this.cancel.addEventListener("click", () => this.element.close());
+        this.element = make("dialog", { class: "pf-v6-c-modal-box pf-m-md", "aria-labelledby": titleId },
+                            make("h1", { id: titleId, class: "pf-v6-c-title pf-m-xl" }, action.title),
+                            this.makeForm());
+        this.element.addEventListener("close", () => this.closed());
+    }
+
+    makeButton(type, kind, text) {
+        return make("button", { type, class: `pf-v6-c-button pf-m-${kind}` },
+                    make("span", { class: "pf-v6-c-button__text" }, text));
+    }
+
+    makeForm() {
+        const form = make("form", { class: "pf-v6-c-form" },
+                          make("p", {}, this.action.text), this.fields.map(f => f.row),
+                          make("div", {},
+                               make("p", { class: "pf-v6-c-form__label" }, "This command runs"),
+                               make("div", { class: "pf-v6-c-code-block" },
+                                    make("pre", { class: "pf-v6-c-code-block__pre" }, this.command))),
+                          this.answer,
+                          make("div", { class: "buttons" }, this.submit, this.cancel));
+
+        form.addEventListener("input", () => this.showCommand());
+        form.addEventListener("submit", event => {
+            event.preventDefault();
+            this.run();
+        });
+        return form;
+    }
+
+    get args() {
+        return this.action.args(Object.fromEntries(this.fields.map(f => [f.name, f.value])));
+    }
+
+    showCommand() {
+        setText(this.command, commandLine(this.args));
+    }
+
+    open() {
+        this.showCommand();
+        document.body.append(this.element);
+        this.element.showModal();
+        // A key that was pressed once too often destroys nothing.
+        (this.fields[0]?.input ?? (this.action.danger ? this.cancel : this.submit)).focus();
+    }
+
+    async run() {
+        this.submit.disabled = true;
+        setText(this.cancel.firstChild, "Close");
+        fill(this.answer, make("span", { class: "pf-v6-c-spinner pf-m-md", role: "progressbar", "aria-label": "The command runs" }),
+             " The command runs, also if this dialog is closed.");
+        try {
+            this.succeeded(await run(this.args));
+        } catch (error) {
+            fill(this.answer, make("pre", { class: "failed" }, error.message),
+                 ["not-found", "access-denied"].includes(error.problem) && hint(error));
+            this.submit.disabled = false;
+        }
+    }
+
+    succeeded(output) {
+        fill(this.answer, make("p", {}, "Done."), output.trim() && make("pre", {}, output.trim()));
+        this.submit.hidden = true;
+        if (this.element.open)
+            this.cancel.focus();
+        this.action.done?.();
+    }
+
+    closed() {
+        this.element.remove();
+        // The button that opened the dialog may be gone, as that of a removed state.
+        if (document.activeElement === document.body)
+            document.querySelector("main h1")?.focus();
+    }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The health of what serves the disks, as rows: what, whether it is well (kind, text), details.
+import { make } from "./dom.js";
+import { count, date, size } from "./format.js";
+import { icon } from "./icon.js";
+import { mountIsGone } from "./messages.js";
+
+const good = text => ({ kind: "success", text });
+const bad = (kind, text, command) => ({ kind, text: `${text}; type: ${command}` });
+
+/** The cell of a state: its text beside an icon. */
+export function stateCell({ kind, text }) {
+    return make("span", { class: `health health-${kind}` }, icon(kind), make("span", {}, text));
+}
+
+function tgtdRow(shard) {
+    return [`tgtd, shard ${shard.shard}`, shard.tgtd ? good("answers") : bad("danger", "does not answer", "systemctl status tgt"),
+        [count(shard.clients, "machine"), shard.sessions === null ? "" : count(shard.sessions, "session"),
+            shard.retired ? "leaves fleet.conf" : ""].filter(Boolean).join(", ")];
+}
+
+function mountRow(status) {
+    const deaths = status["worker-deaths"];
+
+    return ["vhdfs", mountIsGone(status) ? bad("danger", "the mount is gone", "systemctl status 'vhdfs*'")
+        : deaths ? bad("warning", `is mounted; a worker died ${count(deaths, "time")}`, "tgt-glue log") : good("is mounted"),
+    [status.mount, status.reserve ? `reserve ${size(status.reserve)}` : ""].filter(Boolean).join(", ")];
+}
+
+/** watch is missing in the status of an earlier tgt-glue. */
+function watchRow({ watch }) {
+    if (watch === undefined || watch === null)
+        return null;
+    return ["watch", watch ? good("runs") : bad("warning", "does not run", "systemctl start tgt-glue"),
+        watch ? "" : "Until it runs, no change of fleet.conf is applied, and no reset is made at boot."];
+}
+
+function targetsRow({ agrees, extra, foreign }) {
+    const more = [extra.length && `extra: ${extra.join(", ")}`,
+        foreign.length && `foreign: ${foreign.map(f => `${f.target} has the disk of ${f.client}`).join(", ")}`];
+
+    return ["Targets", agrees ? good("are as fleet.conf describes them") : bad("warning", "differ from fleet.conf", "tgt-glue plan"),
+        more.filter(Boolean).join("; ")];
+}
+
+function restartRow(clients) {
+    const names = [...clients.values()].filter(client => client.restart).map(client => client.name);
+
+    return names.length ? ["Machines", { kind: "warning", text: `${count(names.length, "machine")} must be restarted` }, names.join(", ")] : null;
+}
+
+function refusalRow({ "last-refusal": refusal }) {
+    return refusal ? ["Refused logins of unknown initiators", { kind: "info", text: `last ${date(refusal.when)}` },
+        `${refusal.initiator ?? "?"}: ${refusal.reason}`] : null;
+}
+
+export function healthRows(status, clients) {
+    return [
+        ...status.shards.map(tgtdRow), mountRow(status), watchRow(status),
+        ["fleet.conf", status.mistaken ? bad("warning", "has mistakes", "tgt-glue check") : good("has no mistakes"), ""],
+        targetsRow(status), restartRow(clients), refusalRow(status),
+    ].filter(Boolean);
+}
+
+export function shardRows({ shards }) {
+    return shards.map(shard => [String(shard.shard), shard.tgtd ? "answers" : "does not answer",
+        String(shard["control-port"] ?? "default"), (shard.portals ?? []).join(", ") || "all addresses",
+        String(shard.clients), String(shard.sessions ?? "?")]);
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What to type when a command of the page fails.
+
+// The first pattern that the message matches says what to do.
+const hints = [
+    { problem: "not-found", text: "Install it on this server.", command: "apt install tgt-glue" },
+    {
+        pattern: /permission denied|not permitted/i,
+        problem: "access-denied",
+        text: "Only an administrator may read this. Press “Limited access” at the top of Cockpit, and give your password.",
+    },
+    { pattern: /: No such file or directory; create it/, text: "Write fleet.conf; its man page has an example.", command: "man fleet.conf" },
+    { pattern: /: expected .*, found /, text: "Correct fleet.conf. This lists all its mistakes:", command: "tgt-glue check" },
+    { pattern: /tgtd/, text: "See why tgtd does not answer.", command: "systemctl status tgt" },
+];
+const other = { text: "Type this in a terminal of the server to see more.", command: "tgt-glue status" };
+
+/** { text, command }: what to do about an error of tgt-glue.js; command may be missing. */
+export function hintOf(error) {
+    return hints.find(hint => (hint.problem && hint.problem === error.problem) ||
+                              hint.pattern?.test(error.message)) ?? other;
+}

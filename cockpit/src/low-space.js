@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What to do if the store has little free space.
+import { fill, make } from "./dom.js";
+import { growthOf, ownSize } from "./state.js";
+import { count, size } from "./format.js";
+import { alert, command } from "./parts.js";
+import { machineLink } from "./room-row.js";
+
+const machinesNamed = 3;
+const fewDays = 7;
+
+export class LowSpace {
+    constructor(fleet) {
+        this.fleet = fleet;
+        this.element = make("div", { class: "messages" });
+    }
+
+    update() {
+        const { status } = this.fleet;
+        const days = status["days-until-full"];
+        const low = status.free < status["min-free"];
+        const soon = days !== null && days < fewDays;
+        const advice = low || soon ? this.advice(status) : [];
+        const text = make("div", {}, advice).textContent + low + size(status.free);
+
+        if (text === this.shown)
+            return;
+        this.shown = text;
+        fill(this.element, (low || soon) && alert(low ? "danger" : "warning",
+            low ? "The store has little free space" : `The store is full in ${count(Math.floor(days), "day")}`,
+            low && make("p", {}, `${size(status.free)} is free; fleet.conf wants at least ${size(status["min-free"])}.`),
+            make("ul", { class: "advice" }, advice.map(item => make("li", {}, item)))));
+    }
+
+    /** What frees space, the safest first. */
+    advice({ images, orphans }) {
+        const saved = (images["put-aside"] ?? 0) + (images.snapshots ?? 0);
+
+        return [
+            orphans.images && [`Remove images that belong to no machine (${size(orphans.size)}): `, command("tgt-glue orphans"), ", or below."],
+            saved > 0 && [`Remove old states of machines (${size(saved)}): `, command("tgt-glue disks MACHINE"), ", or on the page of a machine; set keep in fleet.conf to keep fewer."],
+            images.masters > 0 && [`Retire versions that no machine needs (masters take ${size(images.masters)}): `, make("a", { href: "#/masters" }, "Masters"), "."],
+            ["Reset, or shut down, the machines that take most: ", this.largest().flatMap((c, i) => [i ? ", " : "",
+                make("a", { href: machineLink(c.name) }, c.name), ` (${size(ownSize(c))}${growthOf(c) ? `, ${size(growthOf(c))} a day` : ""})`]), "."],
+        ].filter(Boolean);
+    }
+
+    largest() {
+        return [...this.fleet.clients.values()].sort((a, b) => ownSize(b) - ownSize(a)).slice(0, machinesNamed);
+    }
+}

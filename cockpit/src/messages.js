@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Messages on top of every view: what is wrong with the whole fleet, and what to type.
+import { fill, make } from "./dom.js";
+import { size } from "./format.js";
+import { alert, button, command, hint } from "./parts.js";
+import { limitedAccess } from "./permission.js";
+
+/** Whether the mount is gone: it answers no question. */
+export function mountIsGone(status) {
+    return status["worker-deaths"] === null && status.reserve === null;
+}
+
+export class Messages {
+    constructor(fleet) {
+        this.fleet = fleet;
+        this.alerts = make("div");
+        this.element = make("div", { class: "messages" }, limitedAccess(), this.alerts);
+        this.shown = "";
+    }
+
+    /** Replaces the messages, if they are not those that are shown. */
+    update() {
+        const { status, error, clients } = this.fleet;
+        const facts = JSON.stringify(status ? [
+            error?.message, status.tgtd, status.mistaken, clients.size, mountIsGone(status),
+            status.free < status["min-free"] && size(status.free), status.foreign.length] : null);
+
+        if (facts === this.shown)
+            return;
+        this.shown = facts;
+        fill(this.alerts, status ? this.makeAlerts(status, error, clients) : []);
+    }
+
+    makeAlerts(status, error, clients) {
+        return [
+            error && alert("danger", "The fleet is no longer read; this is what was known last",
+                           make("pre", { class: "failed" }, error.message), hint(error),
+                           button("Try again", () => this.fleet.start())),
+            !status.tgtd && alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt")),
+            mountIsGone(status) && alert("danger", "The mount of vhdfs is gone",
+                                         `Nothing is mounted on ${status.mount ?? "the mount of fleet.conf"}: no machine has its disk. Type: `,
+                                         command("systemctl status 'vhdfs*'")),
+            status.mistaken && alert("warning", "fleet.conf has mistakes",
+                                     "The fleet that was applied last is shown. Type: ", command("tgt-glue check")),
+            status.free < status["min-free"] && alert("warning", "The store has little free space",
+                                                      `${size(status.free)} is free. `, make("a", { href: "#/store" }, "What to do")),
+            !clients.size && alert("info", "fleet.conf names no client", "Write a [client NAME] section; fleet.conf(5) has an example. Then type: ",
+                                   command("tgt-glue apply")),
+        ];
+    }
+}

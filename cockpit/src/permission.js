@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Administrative access: without it, buttons of commands cannot be pressed.
+/* global cockpit */
+import { make, setOrRemove } from "./dom.js";
+import { alert } from "./parts.js";
+
+const admin = cockpit.permission({ admin: true });
+const reasonId = "no-administrator";
+const buttons = new Set(); // weak references to all buttons of commands
+const reason = make("div", { id: reasonId, hidden: true },
+                    alert("info", "Limited access: the buttons are disabled",
+                          "All is shown, and nothing can be changed. Press “Limited access” at the top of Cockpit to get administrative access."));
+
+/** The message that says why buttons are disabled; hidden if they are not. */
+export function limitedAccess() {
+    return reason;
+}
+
+/** Calls listener when administrative access is given or taken. */
+export function onAccessChange(listener) {
+    admin.addEventListener("changed", listener);
+}
+
+/** Enables the button only with administrative access, from now on. */
+export function needsAdministrator(button) {
+    buttons.add(new WeakRef(button));
+    button.dataset.describedby = button.getAttribute("aria-describedby") ?? "";
+    allow(button);
+}
+
+function allow(button) {
+    const describedBy = [button.dataset.describedby, admin.allowed ? "" : reasonId].filter(Boolean).join(" ");
+
+    button.disabled = !admin.allowed;
+    setOrRemove(button, "aria-describedby", describedBy || null);
+    setOrRemove(button, "title", admin.allowed ? null : "Needs administrative access");
+}
+
+function allowAll() {
+    // It is null until Cockpit knows.
+    reason.hidden = admin.allowed !== false;
+    for (const reference of buttons) {
+        const button = reference.deref();
+
+        if (button)
+            allow(button);
+        else
+            buttons.delete(reference);
+    }
+}
+
+admin.addEventListener("changed", allowAll);
+allowAll();

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The filters of the room: a part of the name, state, master and group.
+import { fill, make } from "./dom.js";
+import { select } from "./field.js";
+import { collator } from "./format.js";
+import { disksOf, isBehind, masterName, stateOf, stateOrder, states } from "./state.js";
+
+const behind = "behind"; // a choice beside the states
+
+/** A list of choices, the first of which is all. */
+class Choice {
+    constructor(all, changed) {
+        this.all = all;
+        Object.assign(this, select({ "aria-label": all, onchange: changed }, [["", all]]));
+        this.element.classList.add("filter");
+    }
+
+    get value() {
+        return this.input.value;
+    }
+
+    /** Offers [value, text] pairs; keeps what is chosen, if it still exists. */
+    offer(pairs) {
+        const chosen = this.value;
+        const all = [["", this.all], ...pairs];
+
+        if (all.length === this.input.options.length && all.every(([value], i) => value === this.input.options[i].value))
+            return;
+        fill(this.input, all.map(([value, text]) => make("option", { value }, text)));
+        this.input.value = all.some(([value]) => value === chosen) ? chosen : "";
+    }
+}
+
+/** The masters of all disks of a client, as masters/NAME. */
+function mastersOf(client) {
+    return disksOf(client).map(disk => disk.master).filter(Boolean).map(masterName);
+}
+
+function choices(values) {
+    return [...new Set(values)].sort(collator.compare).map(value => [value, value.replace(/^masters\//, "")]);
+}
+
+export class Filter {
+    /** changed is called after each change of the reader. */
+    constructor(changed) {
+        this.search = make("input", { type: "search", "aria-label": "Find a machine", placeholder: "Find a machine", oninput: changed });
+        this.state = new Choice("All states", changed);
+        this.master = new Choice("All masters", changed);
+        this.group = new Choice("All groups", changed);
+        this.state.offer([...stateOrder.map(key => [key, states[key].label]), [behind, "on another version than wanted"]]);
+        this.elements = [make("span", { class: "pf-v6-c-form-control filter" }, this.search),
+            this.state.element, this.master.element, this.group.element];
+    }
+
+    /** Offers the masters and groups of the clients. */
+    offer(clients) {
+        this.master.offer(choices(clients.flatMap(mastersOf)));
+        this.group.offer(choices(clients.flatMap(client => client.groups)));
+    }
+
+    clear() {
+        this.search.value = "";
+        for (const choice of [this.state, this.master, this.group])
+            choice.input.value = "";
+    }
+
+    /** A function that tells whether a client is shown. */
+    test() {
+        const text = this.search.value.trim().toLowerCase();
+        const state = this.state.value, master = this.master.value, group = this.group.value;
+        const hasState = client => state === behind ? isBehind(client) : stateOf(client) === state;
+
+        return client => (!text || client.name.toLowerCase().includes(text)) &&
+            (!state || hasState(client)) &&
+            (!master || mastersOf(client).includes(master)) &&
+            (!group || client.groups.includes(group));
+    }
+}

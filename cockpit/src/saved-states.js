@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The states of one machine's disks, grouped by disk, and what can be done with them.
+import { actionButton } from "./action.js";
+import { keep, removeState, reset, restore, revert, snapshot } from "./actions.js";
+import { make, newId } from "./dom.js";
+import { isoDate, size } from "./format.js";
+import { cell, label, rowHeader, tableBody, tableOf, tableRow } from "./parts.js";
+import { Reading } from "./reading.js";
+import { disksOf, versionText } from "./state.js";
+import { read } from "./tgt-glue.js";
+
+const headers = ["State", "Kind", "Date", "Own size", "Master", "Note", "Actions"];
+const kinds = {
+    now: { text: "present", colour: "green" },
+    snapshot: { text: "snapshot", colour: "blue" },
+    kept: { text: "kept", colour: "purple" },
+    "put-aside": { text: "put aside", colour: "grey" },
+};
+
+export class SavedStates extends Reading {
+    /** done is called after each command. */
+    constructor(fleet, name, done) {
+        super("The disks", () => read("disks", "--json", "--", name), states => this.drawStates(states));
+        this.fleet = fleet;
+        this.name = name;
+        this.done = done;
+    }
+
+    drawStates(states) {
+        const disks = [...new Set(states.map(state => state.disk ?? null))];
+
+        return tableOf("Disks and their saved states", headers,
+                       ...disks.map(disk => this.drawDisk(disk, states.filter(state => (state.disk ?? null) === disk))));
+    }
+
+    /** A disk has a row of its own, and then one for each state. */
+    drawDisk(disk, states) {
+        const title = make("th", { class: "pf-v6-c-table__th disk", scope: "rowgroup", role: "rowheader", colspan: "6" },
+                           make("span", { class: "disk-name" }, disk === null ? "System disk" : `Disk ${disk}`),
+                           make("span", { class: "remark" }, this.diskRemark(disk)));
+
+        title.id = newId("disk");
+        return tableBody(tableRow(title, cell(null, disk === null ? null : this.diskButtons(disk, title.id))),
+                         states.map(state => this.drawState(state)));
+    }
+
+    findDisk(name) {
+        const client = this.fleet.clients.get(this.name);
+
+        return client ? disksOf(client).find(disk => disk.name === name) : undefined;
+    }
+
+    diskRemark(name) {
+        const disk = this.findDisk(name);
+
+        if (!disk)
+            return "";
+        return [disk.lun && `LUN ${disk.lun}`, disk["disk-size"] && size(disk["disk-size"]),
+            disk.quota && `quota ${size(disk.quota)}`, disk.readonly && "read-only",
+            disk.exported === false && "not exported", name !== null && disk["child-why"]].filter(Boolean).join(", ");
+    }
+
+    /** Those of a data disk; the system disk's are on top of the page. */
+    diskButtons(disk, describedBy) {
+        const { name, done } = this;
+        const hasMaster = this.findDisk(disk)?.kind === "master";
+        const action = (text, description) => actionButton(text, { ...description, done }, { describedBy });
+
+        return make("div", { class: "buttons" },
+                    action("Snapshot…", snapshot(name, disk)),
+                    // Without a master there is nothing that a reset could go back to.
+                    hasMaster && action("Keep…", keep(name, disk)),
+                    hasMaster && action("Reset…", reset(name, disk)));
+    }
+
+    drawState(state) {
+        const kind = kinds[state.kind] ?? { text: state.kind, colour: "grey" };
+        const title = rowHeader(headers[0], make("span", { class: "state-name" }, state.which));
+
+        title.id = newId("state");
+        return tableRow(title,
+                        cell(headers[1], label(kind.text, kind.colour),
+                             state.related === false && make("div", { class: "remark" }, "of an earlier disk")),
+                        cell(headers[2], isoDate(state.date)), cell(headers[3], size(state.size)),
+                        cell(headers[4], state.error ?? (state.master ? versionText(state.master) : "")),
+                        cell(headers[5], state.note ?? ""),
+                        cell(headers[6], this.stateButtons(state, title.id)));
+    }
+
+    stateButtons(state, describedBy) {
+        const { name, done } = this;
+
+        if (state.kind === "now")
+            return null;
+        return make("div", { class: "buttons" },
+                    state.kind === "snapshot"
+                        ? actionButton("Revert…", { ...revert(name, state), done }, { describedBy })
+                        : actionButton("Restore…", { ...restore(name, state), done }, { describedBy }),
+                    actionButton("Remove…", { ...removeState(name, state), done }, { kind: "link", describedBy }));
+    }
+}
