@@ -25,8 +25,7 @@ export class Machine {
 
         this.fleet = fleet;
         this.name = name;
-        this.label = make("span", { class: "pf-v6-c-label__text" });
-        this.state = make("span", {}, make("span", { class: "pf-v6-c-label__content" }, this.label));
+        this.state = make("span");
         this.message = make("div");
         this.facts = new Facts();
         this.spark = makeSpark();
@@ -91,8 +90,8 @@ export class Machine {
 
         if (!this.made)
             this.makeContent();
-        setText(this.label, state.label);
-        setOrRemove(this.state, "class", `pf-v6-c-label pf-m-${state.colour}`);
+        setText(this.state, state.label);
+        setOrRemove(this.state, "class", `chip ${state.colour}`);
         this.showMessage(client);
         this.end.hidden = !client.sessions.length;
         this.states.follow(facts);

@@ -9,6 +9,14 @@ export function cell(label, ...content) {
     return make("td", { class: "pf-v6-c-table__td", role: "cell", "data-label": label || null }, content);
 }
 
+/** A cell whose text stays in one line. */
+export function shortCell(label, ...content) {
+    const element = cell(label, ...content);
+
+    element.classList.add("short");
+    return element;
+}
+
 /** The cell that names its row. */
 export function rowHeader(label, ...content) {
     return make("th", { class: "pf-v6-c-table__th", scope: "row", role: "rowheader", "data-label": label }, content);
@@ -55,9 +63,7 @@ export function viewTitle(text, ...beside) {
 
 /** A word on a ground of a colour. */
 export function label(text, colour) {
-    return make("span", { class: `pf-v6-c-label pf-m-compact pf-m-${colour}` },
-                make("span", { class: "pf-v6-c-label__content" },
-                     make("span", { class: "pf-v6-c-label__text" }, text)));
+    return make("span", { class: `chip ${colour}` }, text);
 }
 
 export function button(text, onclick, kind = "secondary") {

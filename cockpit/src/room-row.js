@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The row, or the tile, of one machine in the room.
-import { make, setOrRemove, setText } from "./dom.js";
+import { fill, make, setOrRemove, setText } from "./dom.js";
 import { ageSince, rate, shortDate, size } from "./format.js";
-import { cell, rowHeader, tableRow } from "./parts.js";
 import { drawSpark, makeSpark } from "./spark.js";
 import { growthOf, isBehind, onSince, ownSize, remarkOf, stateOf, states, versionText, wantedText } from "./state.js";
 
@@ -29,28 +28,28 @@ function refusalText(client) {
     return refusal ? `${shortDate(refusal.when)}: ${refusal.reason}` : "";
 }
 
-/** A row, whose cells change with the client. */
+/** A cell as of parts.js, without PatternFly's classes, whose style 512 rows feel. */
+function cell(label, ...content) {
+    return make("td", { role: "cell", "data-label": label }, content);
+}
+
+/** A row, whose cells change with the client; rare contents are made when they are needed. */
 export class Row {
     constructor(name) {
-        this.label = make("span", { class: "pf-v6-c-label__text" });
-        this.state = make("span", { class: "pf-v6-c-label pf-m-compact" },
-                          make("span", { class: "pf-v6-c-label__content" }, this.label));
+        this.state = make("span");
         this.since = make("span", { class: "beside" });
-        this.remark = make("div", { class: "remark" });
         this.version = make("span");
-        this.wanted = make("span", { class: "pf-v6-c-label__text" });
-        this.wantedLabel = make("span", { class: "pf-v6-c-label pf-m-compact pf-m-orange behind" },
-                                make("span", { class: "pf-v6-c-label__content" }, this.wanted));
+        this.stateCell = cell("State", make("div", {}, this.state, this.since));
+        this.versionCell = cell("Version", this.version);
         this.size = cell("Own size");
         this.growth = cell("Growth a day");
-        this.rate = make("span", { class: "rate" });
-        this.throughput = make("div", { class: "throughput" }, this.rate);
+        this.throughput = make("div", { class: "throughput" });
         this.refusal = cell("Last refusal");
-        this.refusal.classList.add("remark");
-        this.element = tableRow(rowHeader("Machine", make("a", { href: machineLink(name) }, name)),
-                                cell("State", make("div", {}, this.state, this.since), this.remark),
-                                cell("Version", make("div", {}, this.version, " ", this.wantedLabel)),
-                                this.size, this.growth, cell("Throughput", this.throughput), this.refusal);
+        this.element = make("tr", { role: "row" },
+                            make("th", { scope: "row", role: "rowheader", "data-label": "Machine" },
+                                 make("a", { href: machineLink(name) }, name)),
+                            this.stateCell, this.versionCell, this.size, this.growth,
+                            cell("Throughput", this.throughput), this.refusal);
         this.visible = false; // the room tells
     }
 
@@ -59,16 +58,28 @@ export class Row {
         const growth = growthOf(client);
 
         this.client = client;
-        setOrRemove(this.state, "class", `pf-v6-c-label pf-m-compact pf-m-${state.colour}`);
-        setText(this.label, state.label);
-        setText(this.remark, remarkOf(client) ?? "");
+        setOrRemove(this.state, "class", `chip ${state.colour}`);
+        setText(this.state, state.label);
+        this.setRare("remark", this.stateCell, remarkOf(client), text => make("div", { class: "remark" }, text));
         setText(this.version, versionText(client.version ?? client.master));
-        setText(this.wanted, wantedTexts(client));
-        this.wantedLabel.hidden = !isBehind(client);
+        this.setRare("wanted", this.versionCell, wantedTexts(client), text => make("span", { class: "chip orange beside" }, text));
         setText(this.size, size(ownSize(client)));
         setText(this.growth, growth === null ? "" : size(growth));
         setText(this.refusal, refusalText(client));
         this.updateAge();
+    }
+
+    /** Keeps an element for a text that most rows do not have. */
+    setRare(key, parent, text, makeElement) {
+        if (!text) {
+            this[key]?.remove();
+            this[key] = null;
+        } else if (this[key]) {
+            setText(this[key], text);
+        } else {
+            this[key] = makeElement(text);
+            parent.append(" ", this[key]);
+        }
     }
 
     updateAge() {
@@ -78,16 +89,18 @@ export class Row {
     updateRate(rates) {
         const now = rates.now(this.client.name);
 
-        if (now !== null && !this.spark) {
-            this.spark = makeSpark();
-            this.throughput.prepend(this.spark);
-        } else if (now === null && this.spark) {
-            this.spark.remove();
+        if (now === null) {
+            fill(this.throughput);
             this.spark = null;
+            return;
         }
-        setText(this.rate, now === null ? "" : rate(now));
-        if (this.spark)
-            drawSpark(this.spark, rates.history(this.client.name));
+        if (!this.spark) {
+            this.spark = makeSpark();
+            this.rate = make("span", { class: "rate" });
+            fill(this.throughput, this.spark, this.rate);
+        }
+        setText(this.rate, rate(now));
+        drawSpark(this.spark, rates.history(this.client.name));
     }
 }
 

@@ -4,7 +4,7 @@ import { fill, make, reorder, setOrRemove, setText } from "./dom.js";
 import { select } from "./field.js";
 import { count, rate, size } from "./format.js";
 import { icon } from "./icon.js";
-import { button, tableBody, tableOf, viewTitle } from "./parts.js";
+import { button, viewTitle } from "./parts.js";
 import { Filter } from "./room-filter.js";
 import { Row, Tile } from "./room-row.js";
 import { columns, sorted } from "./room-sort.js";
@@ -23,9 +23,10 @@ export class Room {
         this.summary = make("span", { role: "status" });
         this.totals = make("span", { class: "totals" });
         this.headers = columns.map(column => this.makeHeader(column));
-        this.body = tableBody();
-        this.table = tableOf("Machines", this.headers.map(h => h.element), this.body);
-        this.table.classList.add("machines");
+        this.body = make("tbody", { role: "rowgroup" });
+        this.table = make("table", { class: "machines", role: "table", "aria-label": "Machines" },
+                          make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, this.headers.map(h => h.element))),
+                          this.body);
         this.tiles = make("div", { class: "tiles", hidden: true });
         this.none = make("p", { class: "none", hidden: true }, "No machine is as the filters ask. ",
                          button("Clear the filters", () => { this.filter.clear(); this.arrange() }, "link"));
@@ -38,7 +39,7 @@ export class Room {
 
     makeHeader(column) {
         const pointer = make("span", { class: "pointer" });
-        const element = make("th", { class: `pf-v6-c-table__th column-${column.key}`, scope: "col", role: "columnheader" },
+        const element = make("th", { scope: "col", role: "columnheader" },
                              make("button", { type: "button", class: "sort", onclick: () => this.sortBy(column) }, column.label, pointer));
 
         return { column, element, pointer };

@@ -4,7 +4,7 @@ import { actionButton } from "./action.js";
 import { keep, removeState, reset, restore, revert, snapshot } from "./actions.js";
 import { make, newId } from "./dom.js";
 import { isoDate, size } from "./format.js";
-import { cell, label, rowHeader, tableBody, tableOf, tableRow } from "./parts.js";
+import { cell, label, rowHeader, shortCell, tableBody, tableOf, tableRow } from "./parts.js";
 import { Reading } from "./reading.js";
 import { disksOf, versionText } from "./state.js";
 import { read } from "./tgt-glue.js";
@@ -81,7 +81,7 @@ export class SavedStates extends Reading {
         return tableRow(title,
                         cell(headers[1], label(kind.text, kind.colour),
                              state.related === false && make("div", { class: "remark" }, "of an earlier disk")),
-                        cell(headers[2], isoDate(state.date)), cell(headers[3], size(state.size)),
+                        shortCell(headers[2], isoDate(state.date)), shortCell(headers[3], size(state.size)),
                         cell(headers[4], state.error ?? (state.master ? versionText(state.master) : "")),
                         cell(headers[5], state.note ?? ""),
                         cell(headers[6], this.stateButtons(state, title.id)));

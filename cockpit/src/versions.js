@@ -4,7 +4,7 @@ import { actionButton } from "./action.js";
 import { promote, retire } from "./actions.js";
 import { make, newId } from "./dom.js";
 import { count, isoDate, size } from "./format.js";
-import { cell, label, rowHeader, tableBody, tableOf, tableRow } from "./parts.js";
+import { cell, label, rowHeader, shortCell, tableBody, tableOf, tableRow } from "./parts.js";
 import { machineLink } from "./room-row.js";
 
 const headers = ["Version", "Channel", "Date", "Own size", "Machines", "Note", "Actions"];
@@ -73,8 +73,8 @@ function drawVersion(name, version, { depth, parent, done }) {
     title.id = newId("version");
     return tableRow(title,
                     cell(headers[1], version.channels.map(channel => label(channel, colours[channel] ?? "grey"))),
-                    cell(headers[2], isoDate(version.date)), cell(headers[3], size(version.allocated)),
-                    cell(headers[4], drawMachines(version)), cell(headers[5], drawNote(version, parent)),
+                    shortCell(headers[2], isoDate(version.date)), shortCell(headers[3], size(version.allocated)),
+                    shortCell(headers[4], drawMachines(version)), cell(headers[5], drawNote(version, parent)),
                     cell(headers[6], drawButtons(name, version, done, title.id)));
 }
 
