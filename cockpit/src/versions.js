@@ -53,7 +53,7 @@ function drawNote({ note, client, disk }, parent) {
     const origin = [client && `from ${client}${disk ? `, disk ${disk}` : ""}`, parent && `made of version ${parent}`];
 
     return [note && make("div", {}, note),
-        make("div", { class: "remark" }, origin.filter(Boolean).join("; "))];
+        origin.some(Boolean) && make("div", { class: "remark" }, origin.filter(Boolean).join("; "))];
 }
 
 function drawButtons(name, version, done, describedBy) {
