@@ -3,21 +3,41 @@
 # All of it is in the release archive, so that a build from there needs no esbuild.
 cockpit_sources = \
 	cockpit/src/action.js \
+	cockpit/src/actions.js \
+	cockpit/src/dialog.js \
 	cockpit/src/dom.js \
+	cockpit/src/facts.js \
+	cockpit/src/field.js \
 	cockpit/src/fleet.js \
 	cockpit/src/format.js \
+	cockpit/src/health.js \
+	cockpit/src/hints.js \
+	cockpit/src/icon.js \
 	cockpit/src/index.js \
+	cockpit/src/low-space.js \
+	cockpit/src/machine-log.js \
+	cockpit/src/machine-sessions.js \
 	cockpit/src/machine.js \
 	cockpit/src/masters.js \
+	cockpit/src/messages.js \
+	cockpit/src/orphans.js \
 	cockpit/src/parts.js \
+	cockpit/src/permission.js \
 	cockpit/src/rates.js \
+	cockpit/src/reading.js \
+	cockpit/src/room-filter.js \
+	cockpit/src/room-row.js \
+	cockpit/src/room-sort.js \
 	cockpit/src/room.js \
+	cockpit/src/saved-states.js \
+	cockpit/src/space.js \
 	cockpit/src/spark.js \
 	cockpit/src/state.js \
 	cockpit/src/store.js \
 	cockpit/src/style.css \
 	cockpit/src/tgt-glue.js \
 	cockpit/src/theme.js \
+	cockpit/src/versions.js \
 	$(NULL)
 # The folder as Cockpit serves it.
 cockpit_files = \

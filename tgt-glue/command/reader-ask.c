@@ -164,7 +164,7 @@ bool reader_ask(const struct command_line *line,
 	if (fd < 0)
 		print_line(
 			stderr,
-			"tgt-glue: %s: this user may not read the fleet; type `adduser USER adm' as root, and log in again",
+			"tgt-glue: %s: permission denied: root and the group adm read the fleet; type `adduser USER adm' as root, and log in again",
 			socket_path());
 	else if (!send_request(fd, command, line))
 		print_line(stderr, "tgt-glue: %s: the request failed: %s",
