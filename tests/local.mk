@@ -340,6 +340,11 @@ EXTRA_DIST += \
 	tests/boot/guest/vhdfs-boot \
 	tests/boot/guest/vhdfs-boot.service \
 	tests/boot/make-disk \
+	tests/cockpit/cockpit.sh \
+	tests/cockpit/package-lock.json \
+	tests/cockpit/package.json \
+	tests/cockpit/page.mjs \
+	tests/cockpit/views.mjs \
 	tests/confine/common.sh \
 	tests/contents.sh \
 	tests/faults/faults.sh \
@@ -504,6 +509,9 @@ if HAVE_CMOCKA
 mutant_tests = tests/crash/test-mutants.sh
 endif
 EXTRA_DIST += tests/crash/test-mutants.sh
+cockpit_tests = \
+	tests/cockpit/test-page.sh \
+	$(NULL)
 confine_tests = \
 	tests/confine/test-locators.sh \
 	tests/confine/test-swaps.sh \
@@ -566,6 +574,7 @@ faults_tests = \
 	$(NULL)
 shell_tests = \
 	$(bench_tests) \
+	$(cockpit_tests) \
 	$(confine_tests) \
 	$(fuzz_tests) \
 	$(kill_tests) \
@@ -690,3 +699,9 @@ EXTRA_DIST += tests/debian/debian.sh tests/debian/inside.sh tests/debian/make-ro
 check-boot:
 	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/boot/boot.test
 .PHONY: check-boot
+
+# What tests/cockpit leaves in the build directory.
+clean-local: clean-cockpit-tests
+clean-cockpit-tests:
+	rm -rf node tests/cockpit/pictures
+.PHONY: clean-cockpit-tests

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+# Functions for tests of the Cockpit page, after tgt.sh: the page in a folder of
+# the test, Cockpit's web server for one session, and a browser that a script of
+# this folder (NAME.mjs over page.mjs) drives.
+
+# The bundle, and what npm gives, are in the build directory.
+npm_dir=$top_builddir/node
+
+# Skips unless all programs are here that show the page.
+requires_browser() {
+	requires_tgtd
+	requires cockpit-bridge node npm jq
+	browser=$(command -v chromium || command -v chromium-browser || true)
+	[ -n "$browser" ] || skip "no chromium"
+	ws=$(find /usr/lib/cockpit /usr/libexec -maxdepth 1 -name cockpit-ws \
+		2>/dev/null | head -n 1 || true)
+	[ -n "$ws" ] || skip "no cockpit-ws"
+	fetch_modules
+}
+
+# The modules of package-lock.json, once for a build directory.
+fetch_modules() {
+	local sum
+
+	mkdir -p "$npm_dir"
+	sum=$(sha256_of "$top_srcdir/tests/cockpit/package-lock.json")
+	exec 8>"$npm_dir/lock"
+	flock 8
+	if [ "$(cat "$npm_dir/fetched" 2>/dev/null)" != "$sum" ]; then
+		rm -f "$npm_dir/fetched"
+		cp "$top_srcdir"/tests/cockpit/package*.json "$npm_dir"
+		(cd "$npm_dir" && npm ci --ignore-scripts --no-audit --no-fund) \
+			>"$npm_dir/npm.log" 2>&1 ||
+			skip "npm ci fails: $(grep -m 1 'npm ERR' "$npm_dir/npm.log")"
+		echo "$sum" >"$npm_dir/fetched"
+	fi
+	exec 8>&-
+}
+
+# The page in $scratch/share/cockpit/vhdfs: as the build made it, or else made of
+# its source.
+make_page() {
+	local source=$top_srcdir/cockpit page=$scratch/share/cockpit/vhdfs
+
+	mkdir -p "$page"
+	if [ -f "$top_builddir/cockpit/dist/index.js" ]; then
+		cp "$top_builddir"/cockpit/dist/* "$page"
+	elif [ -f "$source/dist/index.js" ]; then
+		cp "$source"/dist/* "$page"
+	else
+		requires esbuild
+		esbuild --log-level=warning --bundle --format=esm \
+			--target=es2022 "$source/src/index.js" \
+			--outfile="$page/index.js"
+	fi
+	cp "$source/manifest.json" "$source/index.html" "$page"
+	[ ! -f "$source/vendor/patternfly.css" ] ||
+		cp "$source/vendor/patternfly.css" "$page"
+}
+
+# A tgt-glue before the real one in PATH: it takes the fleet.conf of the test,
+# and writes the list of its arguments as a line of JSON to $scratch/commands.
+make_glue() {
+	local real
+
+	real=$(command -v tgt-glue)
+	mkdir -p "$scratch/bin"
+	cat >"$scratch/bin/tgt-glue" <<-END
+		#!/bin/sh
+		jq -nc '\$ARGS.positional' --args -- "\$@" >>"$scratch/commands" 2>/dev/null
+		exec "$real" --config "$scratch/fleet.conf" "\$@"
+	END
+	chmod 755 "$scratch/bin/tgt-glue"
+	: >"$scratch/commands"
+	chmod 666 "$scratch/commands"
+}
+
+# start_cockpit [COMMAND...]: serves one session on $cockpit_port, of the user
+# who runs the test; with a command, such as one that changes the user, the
+# session's bridge is started by it.
+start_cockpit() {
+	make_page
+	make_glue
+	cat >"$scratch/bin/bridge" <<-END
+		#!/bin/sh
+		exec $* $(command -v cockpit-bridge)
+	END
+	chmod 755 "$scratch/bin/bridge"
+	cockpit_port=$(free_port)
+	XDG_DATA_DIRS=$scratch/share:/usr/local/share:/usr/share \
+		XDG_CONFIG_DIRS=$scratch HOME=$scratch \
+		PATH=$scratch/bin:$PATH LC_ALL=C.UTF-8 "$ws" \
+		--local-session="$scratch/bin/bridge" --no-tls --port \
+		"$cockpit_port" --address 127.0.0.1 \
+		>"$scratch/cockpit.log" 2>&1 &
+	cockpit_pid=$!
+	at_exit end_cockpit
+	wait_until 10 cockpit_listens
+}
+
+cockpit_listens() {
+	kill -0 "$cockpit_pid" || fail "cockpit-ws ended: $(cat "$scratch/cockpit.log")"
+	(: <"/dev/tcp/127.0.0.1/$cockpit_port") 2>/dev/null
+}
+
+end_cockpit() {
+	kill "$cockpit_pid" 2>/dev/null || true
+	wait "$cockpit_pid" 2>/dev/null || true
+}
+
+# browse NAME [ARGUMENT...]: runs tests/cockpit/NAME.mjs with a browser at the
+# page.  The script may ask for steps, which are commands of this shell: step()
+# of page.mjs returns when the command has ended.  Fails unless the script ends
+# with 0.
+browse() {
+	local step status=0 steps answers
+
+	mkfifo "$scratch/steps" "$scratch/answers"
+	COCKPIT_PORT=$cockpit_port BROWSER=$browser SCRATCH=$scratch \
+		NPM_DIR=$npm_dir PICTURES=$(picture_directory) \
+		STEPS=$scratch/steps ANSWERS=$scratch/answers \
+		HANG_SECONDS=$hang_seconds HOME=$scratch \
+		node "$top_srcdir/tests/cockpit/$1.mjs" "${@:2}" 2>&1 &
+	node_pid=$!
+	at_exit end_browser
+	exec {steps}<"$scratch/steps" {answers}>"$scratch/answers"
+	while IFS= read -r step <&"$steps"; do
+		eval "$step"
+		echo ended >&"$answers"
+	done
+	exec {steps}<&- {answers}>&-
+	wait "$node_pid" || status=$?
+	rm "$scratch/steps" "$scratch/answers"
+	[ "$status" = 0 ] || fail "$1.mjs: exit status $status;" \
+		"cockpit-ws said: $(tail -n 20 "$scratch/cockpit.log")"
+}
+
+end_browser() {
+	kill "$node_pid" 2>/dev/null || true
+	wait "$node_pid" 2>/dev/null || true
+}
+
+# Where pictures of the views are kept: VHDFS_PICTURES, or the build directory.
+picture_directory() {
+	local directory=${VHDFS_PICTURES:-$top_builddir/tests/cockpit/pictures}
+
+	mkdir -p "$directory"
+	echo "$directory"
+}
+
+# show_fleet COUNT [<<REST]: a server with versions of its master whose machines
+# pc1, pc2, ... have a data disk, and the page of it.
+show_fleet() {
+	requires_browser
+	make_versions 3
+	start_tgtd
+	# shellcheck disable=SC2046
+	write_fleet $(seq -f 'pc%g' 1 "$1") <<-END
+		[disk home]
+		lun = 2
+		size = 20M
+		[group front]
+		match = pc1 pc2
+	END
+	cat >>"$scratch/fleet.conf"
+	sed -i -e "/^\[defaults\]/a disks = home" \
+		-e "s|^control-port.*|&\nlog-file = $scratch/log|" \
+		"$scratch/fleet.conf"
+	expect 0 glue apply
+	start_cockpit
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The page in a browser, for the scripts of this folder: what a reader does, and
+// what is expected to be seen.  Elements are found as a screen reader names
+// them, by role and name.
+import { createRequire } from "node:module";
+import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
+
+const { COCKPIT_PORT, BROWSER, SCRATCH, NPM_DIR, PICTURES, STEPS, ANSWERS, HANG_SECONDS } = process.env;
+const require = createRequire(`${NPM_DIR}/index.js`);
+const puppeteer = require("puppeteer-core");
+const limit = Number(HANG_SECONDS) * 1000; // of a wait, which detects a hang
+const steps = openSync(STEPS, "w");
+const answers = openSync(ANSWERS, "r");
+
+export const scratch = SCRATCH;
+
+/** Ends the script as failed. */
+export function fail(message) {
+    throw new Error(message);
+}
+
+/** Expects equal values, which are compared as JSON. */
+export function equal(subject, expected, found) {
+    if (JSON.stringify(expected) !== JSON.stringify(found))
+        fail(`${subject}: expected ${JSON.stringify(expected)}, found ${JSON.stringify(found)}`);
+}
+
+export function matches(subject, pattern, text) {
+    if (!pattern.test(text))
+        fail(`${subject}: expected text that matches ${pattern}, found ${JSON.stringify(text)}`);
+}
+
+/** Runs a command of the test's shell, and waits for its end. */
+export function step(command) {
+    const answer = Buffer.alloc(16);
+
+    writeSync(steps, `${command}\n`);
+    if (readSync(answers, answer) === 0)
+        fail(`the step failed: ${command}`);
+}
+
+/** As step, and returns what the command printed. */
+export function output(command) {
+    step(`{ ${command}; } >"$scratch/step.out"`);
+    return readFileSync(`${SCRATCH}/step.out`, "utf8").trimEnd();
+}
+
+/** The value of a command of tgt-glue that prints JSON. */
+export function glue(args) {
+    return JSON.parse(output(`glue ${args}`));
+}
+
+/** The lists of arguments with which the page has run tgt-glue. */
+export function commands() {
+    return readFileSync(`${SCRATCH}/commands`, "utf8").split("\n").filter(Boolean).map(JSON.parse);
+}
+
+export class Page {
+    /** The page of the view that the path names; what the browser reports ends the script. */
+    static async open(path = "", { width = 1280, height = 800, scheme = "light" } = {}) {
+        const self = new Page();
+
+        self.browser = await puppeteer.launch({
+            executablePath: BROWSER,
+            args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+            protocolTimeout: limit,
+            userDataDir: `${SCRATCH}/browser`,
+        });
+        self.page = await self.browser.newPage();
+        self.page.setDefaultTimeout(limit);
+        self.errors = [];
+        self.page.on("pageerror", error => self.errors.push(error.message));
+        self.page.on("console", message => message.type() === "error" && !/Failed to load/.test(message.text()) && self.errors.push(message.text()));
+        self.page.on("response", response => response.status() >= 400 && self.errors.push(`${response.status()} ${response.url()}`));
+        self.page.on("dialog", dialog => self.errors.push(`a dialog of a script: ${dialog.message()}`));
+        await self.page.setViewport({ width, height });
+        await self.scheme(scheme);
+        self.started = Date.now();
+        await self.page.goto(`http://127.0.0.1:${COCKPIT_PORT}/cockpit/@localhost/vhdfs/index.html#/${path}`);
+        return self;
+    }
+
+    /** Ends the browser; expects that it reported no error. */
+    async close() {
+        await this.browser.close();
+        equal("errors that the browser reports", [], this.errors);
+    }
+
+    scheme(value) {
+        return this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+    }
+
+    async go(path) {
+        await this.page.evaluate(p => { window.location.hash = `#/${p}` }, path);
+    }
+
+    text() {
+        return this.page.evaluate(() => document.body.innerText);
+    }
+
+    /** Waits for an element with this role and name; fails with the page's text. */
+    async find(role, name, within = this.page) {
+        const quoted = name.replaceAll('"', '\\"');
+
+        try {
+            return await within.waitForSelector(`::-p-aria([name="${quoted}"][role="${role}"])`);
+        } catch {
+            return fail(`expected a ${role} "${name}", found: ${await this.text()}`);
+        }
+    }
+
+    async exists(role, name) {
+        return await this.page.$(`::-p-aria([name="${name}"][role="${role}"])`) !== null;
+    }
+
+    /** Waits until the page's text matches. */
+    async sees(pattern, within = "body") {
+        try {
+            await this.page.waitForFunction((source, flags, selector) =>
+                new RegExp(source, flags).test(document.querySelector(selector)?.innerText ?? ""),
+            {}, pattern.source, pattern.flags, within);
+        } catch {
+            fail(`expected text that matches ${pattern} in ${within}, found: ${await this.text()}`);
+        }
+    }
+
+    /** Waits until the text of a machine's row in the room matches. */
+    async machineIs(name, pattern) {
+        const row = () => this.page.evaluate(machine =>
+            [...document.querySelectorAll("tbody tr")].find(r => r.querySelector("th")?.innerText === machine)?.innerText ?? "", name);
+        const end = Date.now() + limit;
+
+        while (!pattern.test(await row())) {
+            if (Date.now() > end)
+                fail(`machine ${name}: expected a row that matches ${pattern}, found: ${await row()}`);
+            await this.painted();
+        }
+    }
+
+    /** Waits for the browser's next picture. */
+    painted() {
+        return this.page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve))));
+    }
+
+    /** The cells of a table, row by row. */
+    async rows(label) {
+        const element = await this.find("table", label);
+
+        return element.evaluate(e => [...e.querySelectorAll("tbody tr")].map(row => [...row.children].map(c => c.innerText.trim())));
+    }
+
+    /** Waits until a row of a table matches, cells joined by " | ". */
+    async rowIs(label, pattern) {
+        const end = Date.now() + limit;
+
+        for (;;) {
+            const rows = (await this.rows(label)).map(row => row.join(" | "));
+
+            if (rows.some(row => pattern.test(row)))
+                return;
+            if (Date.now() > end)
+                fail(`table ${label}: expected a row that matches ${pattern}, found: ${rows.join("\n")}`);
+            await this.painted();
+        }
+    }
+
+    /** Presses a button; in a row of a table if a pattern of the row is given. */
+    async press(name, rowPattern) {
+        if (!rowPattern) {
+            await (await this.find("button", name)).click();
+            return;
+        }
+        const handle = await this.page.waitForFunction((label, source) =>
+            [...document.querySelectorAll("tr")].filter(r => new RegExp(source).test(r.innerText))
+                    .flatMap(r => [...r.querySelectorAll("button")]).find(b => b.innerText.trim() === label),
+        {}, name, rowPattern.source).catch(async () =>
+            fail(`expected a button "${name}" in a row that matches ${rowPattern}, found: ${await this.text()}`));
+
+        await handle.click();
+    }
+
+    async fill(label, value) {
+        const input = await this.find("textbox", label);
+
+        await input.type(value);
+    }
+
+    /** The command that the open dialog shows. */
+    async shownCommand() {
+        await this.page.waitForSelector("dialog[open] code");
+        return this.page.$eval("dialog[open] code", e => e.textContent);
+    }
+
+    /** Submits the open dialog; returns what it then says. */
+    async submit() {
+        await (await this.page.waitForSelector("dialog[open] button[type=submit]")).click();
+        try {
+            await this.page.waitForFunction(() => {
+                const answer = document.querySelector("dialog[open] [role=status]");
+
+                return answer?.innerText.trim() && !answer.querySelector("[role=progressbar]");
+            });
+        } catch {
+            fail(`expected an answer of the command in the dialog, found: ${await this.text()}`);
+        }
+        return this.page.$eval("dialog[open] [role=status]", e => e.innerText.trim());
+    }
+
+    async escape() {
+        await this.page.keyboard.press("Escape");
+        await this.page.waitForFunction(() => !document.querySelector("dialog[open]"));
+    }
+
+    /** What axe-core finds that is serious or critical. */
+    async axe() {
+        await this.page.evaluate(readFileSync(`${NPM_DIR}/node_modules/axe-core/axe.min.js`, "utf8"));
+        const found = await this.page.evaluate(async () => (await window.axe.run()).violations
+                .filter(v => ["serious", "critical"].includes(v.impact))
+                .map(v => `${v.id}: ${v.nodes.map(n => n.html).slice(0, 3).join(" ")}`));
+
+        return found;
+    }
+
+    /** Keeps a picture of the window. */
+    async picture(name) {
+        await this.painted();
+        await this.page.screenshot({ path: `${PICTURES}/${name}.png` });
+    }
+}
+
+/** Runs a script: prints its error, and ends with 1. */
+export async function main(script) {
+    let status = 0;
+
+    try {
+        await script();
+    } catch (error) {
+        console.log(error.stack);
+        status = 1;
+    }
+    closeSync(steps);
+    process.exit(status);
+}
