@@ -87,6 +87,15 @@ test_new_target_and_end_of_tgtd_are_lines() {
 	stop_follow
 }
 
+test_lost_mount_is_a_line_of_each_client() {
+	apply_fleet pc1
+	start_follow
+	lose_mount "$scratch/mnt"
+	wait_until 20 changed '.client.name == "pc1" and
+		(.client.difference | test("mount is gone"))'
+	stop_follow
+}
+
 # A disk of the client's own has no master.
 test_new_image_of_a_data_disk_is_a_line() {
 	start_server

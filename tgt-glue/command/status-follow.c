@@ -20,6 +20,7 @@
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/command/status-print.h"
 #include "tgt-glue/command/watch-lock.h"
+#include "tgt-glue/reconcile/client-image.h"
 
 /* How much a reading delays the next one, in times of its processor time. */
 enum { REST = 9 };
@@ -156,6 +157,7 @@ static void fill_state(FILE *f, const struct fleet *fleet)
 		add_tgtd(f, &fleet->shards[i]);
 	}
 	add_store(f, fleet);
+	fprintf(f, "mounted %d\n", client_images_mounted(fleet));
 }
 
 /* Puts the text in the place of the one before; returns whether it differs. */
