@@ -340,10 +340,14 @@ EXTRA_DIST += \
 	tests/boot/guest/vhdfs-boot \
 	tests/boot/guest/vhdfs-boot.service \
 	tests/boot/make-disk \
+	tests/cockpit/buttons.mjs \
 	tests/cockpit/cockpit.sh \
+	tests/cockpit/live.mjs \
 	tests/cockpit/package-lock.json \
 	tests/cockpit/package.json \
 	tests/cockpit/page.mjs \
+	tests/cockpit/reach.mjs \
+	tests/cockpit/trouble.mjs \
 	tests/cockpit/views.mjs \
 	tests/confine/common.sh \
 	tests/contents.sh \
@@ -510,7 +514,9 @@ mutant_tests = tests/crash/test-mutants.sh
 endif
 EXTRA_DIST += tests/crash/test-mutants.sh
 cockpit_tests = \
+	tests/cockpit/test-buttons.sh \
 	tests/cockpit/test-page.sh \
+	tests/cockpit/test-trouble.sh \
 	$(NULL)
 confine_tests = \
 	tests/confine/test-locators.sh \

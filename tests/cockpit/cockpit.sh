@@ -79,6 +79,7 @@ make_glue() {
 # start_cockpit [COMMAND...]: serves one session on $cockpit_port, of the user
 # who runs the test; with a command, such as one that changes the user, the
 # session's bridge is started by it.
+# shellcheck disable=SC2120
 start_cockpit() {
 	make_page
 	make_glue
@@ -168,5 +169,6 @@ show_fleet() {
 		-e "s|^control-port.*|&\nlog-file = $scratch/log|" \
 		"$scratch/fleet.conf"
 	expect 0 glue apply
+	# shellcheck disable=SC2119
 	start_cockpit
 }

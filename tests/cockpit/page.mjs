@@ -124,6 +124,53 @@ export class Page {
         }
     }
 
+    /** Waits until the page's text does not match. */
+    async seesNot(pattern) {
+        try {
+            await this.page.waitForFunction((source, flags) => !new RegExp(source, flags).test(document.body.innerText),
+                                            {}, pattern.source, pattern.flags);
+        } catch {
+            fail(`expected no text that matches ${pattern}, found: ${await this.text()}`);
+        }
+    }
+
+    /** Waits until nothing in the page says that it is being read. */
+    async settled() {
+        try {
+            await this.page.waitForFunction(() => !document.querySelector("[role=progressbar][aria-label]:not([aria-valuenow])"));
+        } catch {
+            fail(`expected that all is read, found: ${await this.text()}`);
+        }
+        await this.painted();
+    }
+
+    /** Expects buttons of commands, and that none can be pressed. */
+    async cannotPress() {
+        const buttons = await this.page.$$eval("main button", all => all.filter(b => b.innerText.trim().endsWith("…"))
+                .map(b => [b.innerText.trim(), b.disabled]));
+
+        if (!buttons.length)
+            fail(`expected buttons of commands, found: ${await this.text()}`);
+        equal("buttons that can be pressed", [], buttons.filter(([, disabled]) => !disabled));
+    }
+
+    /** Presses Tab until all has had the focus; returns what can be pressed and had it not. */
+    async tabThrough() {
+        const all = "a[href], button:not([disabled]), select, input, summary";
+        const number = await this.page.evaluate(selector => {
+            const found = [...document.querySelectorAll(selector)].filter(e => e.checkVisibility());
+
+            window.missed = new Set(found);
+            document.addEventListener("focusin", event => window.missed.delete(event.target));
+            document.activeElement?.blur();
+            return found.length;
+        }, all);
+
+        for (let i = 0; i < number + 5; i++)
+            await this.page.keyboard.press("Tab");
+        return this.page.evaluate(() => [...window.missed].filter(e => e.isConnected).map(e => e.outerHTML.slice(0, 200)));
+    }
+
     /** Waits until the text of a machine's row in the room matches. */
     async machineIs(name, pattern) {
         const row = () => this.page.evaluate(machine =>

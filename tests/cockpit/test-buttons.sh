@@ -1,0 +1,30 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The buttons of the Cockpit page: each runs the command of tgt-glue that its
+# dialog shows.
+. "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/tgt/tgt.sh"
+. "$top_srcdir/tests/tgt/versions.sh"
+. "$top_srcdir/tests/cockpit/cockpit.sh"
+
+test_snapshot_and_revert() {
+	show_fleet 2 </dev/null
+	browse buttons snapshot
+}
+
+test_keep_and_reset() {
+	show_fleet 2 </dev/null
+	browse buttons keep
+}
+
+test_reset_and_restore() {
+	show_fleet 2 </dev/null
+	browse buttons reset
+}
+
+test_publish_promote_back_and_retire() {
+	show_fleet 2 </dev/null
+	browse buttons versions
+}
+
+run_tests

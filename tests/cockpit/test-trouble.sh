@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The Cockpit page when something is wrong, and for users who may change nothing.
+. "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/tgt/tgt.sh"
+. "$top_srcdir/tests/tgt/versions.sh"
+. "$top_srcdir/tests/cockpit/cockpit.sh"
+
+test_mistakes_in_fleet_conf_are_said_and_the_last_fleet_is_shown() {
+	show_fleet 3 </dev/null
+	browse trouble mistakes
+}
+
+test_missing_fleet_conf_is_said_in_the_words_of_tgt_glue() {
+	show_fleet 3 </dev/null
+	browse trouble missing
+}
+
+test_dead_tgtd_is_said_until_it_answers() {
+	show_fleet 3 </dev/null
+	browse trouble tgtd
+}
+
+test_lost_mount_is_said() {
+	show_fleet 3 </dev/null
+	browse trouble mount
+}
+
+test_low_space_says_what_to_type() {
+	show_fleet 3 </dev/null
+	browse trouble space
+}
+
+# show_fleet_to_user MODE: as show_fleet 3; the session is one of a user who is not
+# root, and cannot become root.
+show_fleet_to_user() {
+	make_user_directory "$scratch/home"
+	show_fleet 3 </dev/null
+	chmod "$1" "$scratch/fleet.conf"
+	end_cockpit
+	start_cockpit setpriv --reuid=65534 --regid=65534 --clear-groups \
+		--no-new-privs env "HOME=$scratch/home"
+}
+
+test_user_sees_the_fleet_and_can_press_nothing() {
+	show_fleet_to_user 644
+	browse trouble user
+}
+
+test_user_who_may_not_read_fleet_conf_is_told_so() {
+	show_fleet_to_user 600
+	browse trouble stranger
+}
+
+run_tests

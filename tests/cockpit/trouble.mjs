@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// trouble.mjs SCENARIO: what the page says, and what it tells to type, when
+// something is wrong; and that it shows the machines again when that ends.
+import { equal, main, Page, step } from "./page.mjs";
+
+/** Waits until the machines are shown, and the page says nothing of the trouble. */
+async function recovers(page, trouble) {
+    await page.machineIs("pc1", /\boff\b/);
+    await page.seesNot(trouble);
+}
+
+const scenarios = {
+    async mistakes() {
+        const page = await Page.open();
+
+        await page.machineIs("pc1", /\boff\b/);
+        step("cp $scratch/fleet.conf $scratch/good.conf; echo 'colour = red' >>$scratch/fleet.conf");
+        await page.sees(/fleet\.conf has mistakes/);
+        await page.sees(/tgt-glue check/);
+        equal("the machines that were applied last", 3, (await page.rows("Machines")).length);
+        await page.picture("mistakes");
+        step("cp $scratch/good.conf $scratch/fleet.conf");
+        await recovers(page, /mistakes/);
+        await page.close();
+    },
+
+    async missing() {
+        step("mv $scratch/fleet.conf $scratch/good.conf");
+        const page = await Page.open();
+
+        await page.sees(/cannot be read/);
+        await page.sees(/fleet\.conf: .*No such file/);
+        await page.picture("missing");
+        step("mv $scratch/good.conf $scratch/fleet.conf");
+        await page.press("Try again");
+        await recovers(page, /cannot be read/);
+        await page.close();
+    },
+
+    async tgtd() {
+        const page = await Page.open();
+
+        await page.machineIs("pc1", /\boff\b/);
+        step("kill -9 $tgtd_pid; wait $tgtd_pid || true");
+        await page.sees(/tgtd does not answer/);
+        await page.sees(/systemctl status tgt/);
+        await page.machineIs("pc1", /\berror\b/);
+        await page.go("store");
+        await page.rowIs("Health", /tgtd.*does not answer/);
+        await page.picture("tgtd-dead");
+        await page.go("");
+        step("start_tgtd; glue apply");
+        await recovers(page, /tgtd does not answer/);
+        await page.close();
+    },
+
+    async mount() {
+        const page = await Page.open();
+
+        await page.machineIs("pc1", /\boff\b/);
+        step("lose_mount $scratch/mnt");
+        await page.machineIs("pc1", /differs[^]*mount is gone/);
+        await page.picture("mount-gone");
+        await page.close();
+    },
+
+    async space() {
+        step("sed -i '/^.fleet/a min-free = 900T' $scratch/fleet.conf");
+        const page = await Page.open("store");
+
+        await page.sees(/little free space/);
+        await page.sees(/at least 900 TiB/);
+        await page.sees(/tgt-glue orphans/);
+        await page.picture("low-space");
+        await page.close();
+    },
+
+    /** A user who may not become the superuser, and may read fleet.conf. */
+    async user() {
+        const page = await Page.open();
+
+        await page.machineIs("pc1", /off|error/);
+        for (const [path, label] of [["machine/pc1", "Disks and their saved states"], ["masters", "Versions of masters/win11"]]) {
+            await page.go(path);
+            await page.find("table", label);
+            await page.cannotPress();
+        }
+        await page.picture("user");
+        await page.close();
+    },
+
+    /** A user who may not read fleet.conf, either. */
+    async stranger() {
+        const page = await Page.open();
+
+        await page.sees(/cannot be read/);
+        await page.sees(/fleet\.conf: .*Permission denied/);
+        await page.close();
+    },
+};
+
+await main(scenarios[process.argv[2]]);
