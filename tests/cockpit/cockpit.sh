@@ -59,17 +59,17 @@ make_page() {
 		cp "$source/vendor/patternfly.css" "$page"
 }
 
-# A tgt-glue before the real one in PATH: it takes the fleet.conf of the test,
-# and writes the list of its arguments as a line of JSON to $scratch/commands.
+# A tgt-glue before the real one in PATH: it takes the fleet.conf of the test, or
+# without $glue_config asks answer_readers, and writes the list of its arguments as a line of JSON to $scratch/commands.
 make_glue() {
-	local real
+	local real glue_config=${glue_config---config $scratch/fleet.conf}
 
 	real=$(command -v tgt-glue)
 	mkdir -p "$scratch/bin"
 	cat >"$scratch/bin/tgt-glue" <<-END
 		#!/bin/sh
 		jq -nc '\$ARGS.positional' --args -- "\$@" >>"$scratch/commands" 2>/dev/null
-		exec "$real" --config "$scratch/fleet.conf" "\$@"
+		exec "$real" $glue_config "\$@"
 	END
 	chmod 755 "$scratch/bin/tgt-glue"
 	: >"$scratch/commands"

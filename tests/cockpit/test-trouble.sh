@@ -38,6 +38,10 @@ show_fleet_to_user() {
 	show_fleet 3 </dev/null
 	chmod "$1" "$scratch/fleet.conf"
 	end_cockpit
+	start_cockpit_of_user
+}
+
+start_cockpit_of_user() {
 	start_cockpit setpriv --reuid=65534 --regid=65534 --clear-groups \
 		--no-new-privs env "HOME=$scratch/home"
 }
@@ -45,6 +49,16 @@ show_fleet_to_user() {
 test_user_sees_the_fleet_and_can_press_nothing() {
 	show_fleet_to_user 644
 	browse trouble user
+}
+
+# fleet.conf has mode 600, and tgtd answers only root.
+test_user_whom_the_socket_admits_sees_all_and_can_press_nothing() {
+	make_user_directory "$scratch/home"
+	show_fleet 3 </dev/null
+	end_cockpit
+	answer_readers
+	glue_config='' start_cockpit_of_user
+	browse trouble reader
 }
 
 test_user_who_may_not_read_fleet_conf_is_told_so() {

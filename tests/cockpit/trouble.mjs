@@ -89,6 +89,20 @@ const scenarios = {
         await page.close();
     },
 
+    /** A user who reads through the socket, as root would. */
+    async reader() {
+        const page = await Page.open();
+
+        await page.machineIs("pc1", /off/);
+        for (const [path, label] of [["machine/pc1", "Disks and their saved states"], ["masters", "Versions of masters/win11"]]) {
+            await page.go(path);
+            await page.find("table", label);
+            await page.cannotPress();
+        }
+        await page.picture("reader");
+        await page.close();
+    },
+
     /** A user who may not read fleet.conf, either. */
     async stranger() {
         const page = await Page.open();

@@ -11,30 +11,13 @@ start_reading() {
 }
 
 listen() {
-	requires systemd-socket-activate setpriv
-	export VHDFS_READER_SOCKET=$scratch/socket
-	systemd-socket-activate --accept --inetd -l "$VHDFS_READER_SOCKET" \
-		"$(command -v tgt-glue)" --config "$scratch/fleet.conf" answer \
-		>"$scratch/listen.log" 2>&1 &
-	at_exit kill $!
-	wait_until 10 test -S "$VHDFS_READER_SOCKET"
-	chmod 666 "$VHDFS_READER_SOCKET"
-	open_way "$scratch"
-}
-
-# open_way DIRECTORY: another user reaches what is below it by name.
-open_way() {
-	local directory=$1
-
-	while [ "$directory" != / ]; do
-		chmod o+x "$directory"
-		directory=$(dirname "$directory")
-	done
+	make_user_directory "$scratch/home"
+	answer_readers
 }
 
 # reader ARGUMENT...: tgt-glue of another user.
 reader() {
-	setpriv --reuid 65534 --regid 65534 --clear-groups tgt-glue "$@"
+	as_user tgt-glue "$@"
 }
 
 # start_follow: another user follows, as $follow_pid, into $scratch/follow.

@@ -116,6 +116,19 @@ glue() {
 	tgt-glue --config "$scratch/fleet.conf" "$@"
 }
 
+# answer_readers: listens on $VHDFS_READER_SOCKET as systemd does for
+# tgt-glue-status.socket, for every user.
+answer_readers() {
+	requires systemd-socket-activate
+	export VHDFS_READER_SOCKET=$scratch/socket
+	systemd-socket-activate --accept --inetd -l "$VHDFS_READER_SOCKET" \
+		"$(command -v tgt-glue)" --config "$scratch/fleet.conf" answer \
+		>"$scratch/listen.log" 2>&1 &
+	at_exit kill $!
+	wait_until 10 test -S "$VHDFS_READER_SOCKET"
+	chmod 666 "$VHDFS_READER_SOCKET"
+}
+
 # Starts a server: a store, its mount, a tgtd.
 start_server() {
 	make_store "$@"
