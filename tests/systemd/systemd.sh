@@ -67,6 +67,11 @@ permitted_calls() {
 	cat "$scratch/permitted"
 }
 
+# called TRACE...: prints the names of the system calls in traces of strace.
+called() {
+	sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$@" | sort -u
+}
+
 # start_systemd: starts a systemd of the test in a cgroup of its own and in namespaces
 # in which /etc, /run, /srv, the network and all units are private.  It has the units
 # of make_units and tgt's, and no other unit of this computer.  "inside" runs commands

@@ -182,9 +182,4 @@ work_on_view() {
 	wait_until 10 test -e "$mnt/new.vhdx.raw"
 }
 
-# called TRACE...: prints the names of the system calls in traces of strace.
-called() {
-	sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$@" | sort -u
-}
-
 run_tests

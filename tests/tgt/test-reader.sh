@@ -3,6 +3,7 @@
 # Reading by a user who is not root: requests to a socket, and their answers.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
+. "${0%/*}/../systemd/systemd.sh"
 
 # start_reading CLIENT...: a server, and the socket that systemd would make.
 start_reading() {
@@ -185,6 +186,35 @@ test_secrets_are_not_in_an_answer() {
 		! grep -q hunter2 "$scratch/all" ||
 			fail "expected no secret in: $words"
 	done
+}
+
+# traced WORD...: runs the answer to a request, with pipes in the place of the
+# connection, and the first line of what it prints.
+traced() {
+	printf '%s\0' "$@" '' | {
+		strace -f -qq -o "$scratch/trace.$1.$#" tgt-glue \
+			--config "$scratch/fleet.conf" answer || true
+	} | head -n 1 >"$scratch/first"
+	[ -s "$scratch/first" ] || fail "expected an answer to: $*"
+}
+
+test_system_call_filter_permits_the_calls_of_answers() {
+	requires strace
+	make_units
+	apply_fleet pc1
+	sed -i "s|^control-port.*|&\nlog-file = $scratch/log|" "$scratch/fleet.conf"
+	echo '{"time": 1, "event": "login", "message": "x"}' >"$scratch/log"
+	traced status --json --follow
+	traced status
+	traced disks --json -- pc1
+	traced versions --json
+	traced log --json
+	called "$scratch"/trace.* >"$scratch/called"
+	grep -qx memfd_create "$scratch/called" ||
+		fail "expected its calls, found: $(cat "$scratch/called")"
+	permitted_calls tgt-glue-status@.service >"$scratch/may"
+	equal "calls that the unit does not permit" "" \
+		"$(comm -23 "$scratch/called" "$scratch/may")"
 }
 
 run_tests
