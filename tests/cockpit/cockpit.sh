@@ -89,7 +89,8 @@ start_cockpit() {
 	END
 	chmod 755 "$scratch/bin/bridge"
 	cockpit_port=$(free_port)
-	XDG_DATA_DIRS=$scratch/share:/usr/local/share:/usr/share \
+	# With an address the bridge starts no dbus-daemon, which would not end.
+	DBUS_SESSION_BUS_ADDRESS=disabled: XDG_DATA_DIRS=$scratch/share:/usr/local/share:/usr/share \
 		XDG_CONFIG_DIRS=$scratch HOME=$scratch \
 		PATH=$scratch/bin:$PATH LC_ALL=C.UTF-8 "$ws" \
 		--local-session="$scratch/bin/bridge" --no-tls --port \
