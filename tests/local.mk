@@ -342,7 +342,9 @@ EXTRA_DIST += \
 	tests/boot/make-disk \
 	tests/cockpit/buttons.mjs \
 	tests/cockpit/cockpit.sh \
+	tests/cockpit/hostile.mjs \
 	tests/cockpit/live.mjs \
+	tests/cockpit/many.mjs \
 	tests/cockpit/package-lock.json \
 	tests/cockpit/package.json \
 	tests/cockpit/page.mjs \
@@ -515,6 +517,8 @@ endif
 EXTRA_DIST += tests/crash/test-mutants.sh
 cockpit_tests = \
 	tests/cockpit/test-buttons.sh \
+	tests/cockpit/test-hostile.sh \
+	tests/cockpit/test-many.sh \
 	tests/cockpit/test-page.sh \
 	tests/cockpit/test-trouble.sh \
 	$(NULL)
@@ -605,6 +609,7 @@ TESTS += $(shell_tests)
 # --long.  Of test-fault and test-mutants.sh it takes a sample without these.
 long_tests = \
 	tests/bench/test-bench.sh \
+	tests/cockpit/test-many.sh \
 	tests/faults/test-order-mutants.sh \
 	tests/fuzz/test-fuzz.sh \
 	tests/interop/test-samples.sh \

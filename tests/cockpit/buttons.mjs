@@ -100,11 +100,22 @@ const scenarios = {
         await page.close();
     },
 
+    async session() {
+        step("hold_session pc1");
+        const page = await Page.open("machine/pc1");
+
+        await act(page, { button: "End session…", args: ["end-session", "--", "pc1"] });
+        equal("sessions", [], glue("status --json").clients[0].sessions);
+        await page.sees(/not logged in/);
+        step("end_session");
+        await page.close();
+    },
+
     async refusal() {
         step("hold_session pc1");
         const page = await Page.open("machine/pc1");
 
-        await page.sees(/Logged in/);
+        await page.rowIs("Sessions", /^127\.0\.0\.1/);
         await act(page, { button: "Reset…", args: ["reset", "--", "pc1"], answer: /pc1: .*(session|logged in|in use)/ });
         equal("resets", 0, disks("pc1").filter(d => d.kind !== "now").length);
         step("end_session");

@@ -116,7 +116,7 @@ end_cockpit() {
 # of page.mjs returns when the command has ended.  Fails unless the script ends
 # with 0.
 browse() {
-	local step status=0 steps answers
+	local step status=0
 
 	mkfifo "$scratch/steps" "$scratch/answers"
 	COCKPIT_PORT=$cockpit_port BROWSER=$browser SCRATCH=$scratch \
@@ -131,7 +131,6 @@ browse() {
 		eval "$step"
 		echo ended >&"$answers"
 	done
-	exec {steps}<&- {answers}>&-
 	wait "$node_pid" || status=$?
 	rm "$scratch/steps" "$scratch/answers"
 	[ "$status" = 0 ] || fail "$1.mjs: exit status $status;" \
@@ -139,6 +138,8 @@ browse() {
 }
 
 end_browser() {
+	# A script that waits for a step fails.
+	! kill -0 "$node_pid" 2>/dev/null || echo failed >&"$answers"
 	kill "$node_pid" 2>/dev/null || true
 	wait "$node_pid" 2>/dev/null || true
 }
@@ -152,7 +153,7 @@ picture_directory() {
 }
 
 # show_fleet COUNT [<<REST]: a server with versions of its master whose machines
-# pc1, pc2, ... have a data disk, and the page of it.
+# pc1, pc2, ... have a data disk if they are few, and the page of it.
 show_fleet() {
 	requires_browser
 	make_versions 3
@@ -166,8 +167,9 @@ show_fleet() {
 		match = pc1 pc2
 	END
 	cat >>"$scratch/fleet.conf"
-	sed -i -e "/^\[defaults\]/a disks = home" \
-		-e "s|^control-port.*|&\nlog-file = $scratch/log|" \
+	[ "$1" -gt 100 ] ||
+		sed -i "/^\[defaults\]/a disks = home" "$scratch/fleet.conf"
+	sed -i -e "s|^control-port.*|&\nlog-file = $scratch/log|" \
 		"$scratch/fleet.conf"
 	expect 0 glue apply
 	# shellcheck disable=SC2119

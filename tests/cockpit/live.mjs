@@ -12,9 +12,9 @@ await main(async () => {
     await page.machineIs("pc1", /\boff\b/);
     await page.sees(/1 on/);
     await page.go("machine/pc2");
-    await page.sees(/Logged in\s+127\.0\.0\.1/);
+    await page.rowIs("Sessions", /^127\.0\.0\.1/);
     step("end_session");
-    await page.sees(/State\s+off/);
+    await page.sees(/not logged in/);
     await page.go("");
     await page.machineIs("pc2", /\boff\b/);
     await page.close();

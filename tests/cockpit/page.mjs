@@ -35,7 +35,7 @@ export function step(command) {
     const answer = Buffer.alloc(16);
 
     writeSync(steps, `${command}\n`);
-    if (readSync(answers, answer) === 0)
+    if (!answer.toString("utf8", 0, readSync(answers, answer)).startsWith("ended"))
         fail(`the step failed: ${command}`);
 }
 
@@ -137,11 +137,22 @@ export class Page {
     /** Waits until nothing in the page says that it is being read. */
     async settled() {
         try {
-            await this.page.waitForFunction(() => !document.querySelector("[role=progressbar][aria-label]:not([aria-valuenow])"));
+            await this.page.waitForFunction(() => ![...document.querySelectorAll("[role=progressbar]:not([aria-valuenow])")].some(e => e.checkVisibility()));
         } catch {
             fail(`expected that all is read, found: ${await this.text()}`);
         }
         await this.painted();
+    }
+
+    /** Expects that no text of others became an element of the page. */
+    async hasNoMarkup() {
+        equal("elements made of names and notes", [], await this.page.$$eval("#page img, #page b, #page script, dialog img, dialog b, dialog script",
+                                                                             all => all.map(e => e.outerHTML)));
+    }
+
+    /** Milliseconds of processor time of the page since it was made. */
+    async processorTime() {
+        return (await this.page.metrics()).TaskDuration * 1000;
     }
 
     /** Expects buttons of commands, and that none can be pressed. */

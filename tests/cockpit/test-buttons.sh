@@ -27,4 +27,18 @@ test_publish_promote_back_and_retire() {
 	browse buttons versions
 }
 
+test_dialog_says_why_a_command_refuses() {
+	requires_initiator
+	show_fleet 2 </dev/null
+	browse buttons refusal
+}
+
+test_end_session() {
+	tgt-glue end-session --help >/dev/null 2>&1 ||
+		skip "tgt-glue has no end-session"
+	requires_initiator
+	show_fleet 2 </dev/null
+	browse buttons session
+}
+
 run_tests

@@ -60,6 +60,7 @@ const scenarios = {
         await page.machineIs("pc1", /\boff\b/);
         step("lose_mount $scratch/mnt");
         await page.machineIs("pc1", /differs[^]*mount is gone/);
+        await page.sees(/Nothing is mounted on \S+: .*systemctl status/);
         await page.picture("mount-gone");
         await page.close();
     },
@@ -70,7 +71,7 @@ const scenarios = {
 
         await page.sees(/little free space/);
         await page.sees(/at least 900 TiB/);
-        await page.sees(/tgt-glue orphans/);
+        await page.sees(/Retire versions that no machine needs/);
         await page.picture("low-space");
         await page.close();
     },

@@ -46,7 +46,7 @@ add_versions() {
 produce() {
 	local name=${2:-win11}
 
-	ln -s "$name@$1.vhdx" "$scratch/store/masters/.next"
+	ln -s -- "$name@$1.vhdx" "$scratch/store/masters/.next"
 	mv -T "$scratch/store/masters/.next" "$scratch/store/masters/$name.vhdx"
 }
 

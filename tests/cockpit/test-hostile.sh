@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Names and notes that guests, networks and readers choose are text in the Cockpit
+# page, and one argument each of a command.
+. "${0%/*}/../lib.sh"
+. "$top_srcdir/tests/tgt/tgt.sh"
+. "$top_srcdir/tests/tgt/versions.sh"
+. "$top_srcdir/tests/cockpit/cockpit.sh"
+
+start_watch() {
+	tgt-glue --config "$scratch/fleet.conf" watch \
+		>"$scratch/watch.log" 2>&1 &
+	at_exit "kill $!"
+	wait_until 30 test -e "$scratch/targets.conf.sessions"
+}
+
+# logged COUNT: the log has that many logins.
+logged() {
+	[ "$(glue log --json | jq -s '[.[] | select(.event == "login")] | length')" -ge "$1" ]
+}
+
+# try COMMAND...: runs a command that may refuse.
+try() {
+	"$@" || true
+}
+
+test_names_of_initiators_are_text() {
+	requires_initiator
+	show_fleet 2 </dev/null
+	browse hostile initiators
+}
+
+test_notes_are_text() {
+	show_fleet 2 </dev/null
+	browse hostile notes
+}
+
+test_entered_text_is_one_argument_and_a_refusal_is_text() {
+	show_fleet 2 </dev/null
+	browse hostile fields
+}
+
+test_names_of_masters_are_text_and_one_argument() {
+	show_fleet 2 </dev/null
+	browse hostile master
+}
+
+run_tests
