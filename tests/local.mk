@@ -348,6 +348,7 @@ EXTRA_DIST += \
 	tests/cockpit/package-lock.json \
 	tests/cockpit/package.json \
 	tests/cockpit/page.mjs \
+	tests/cockpit/pictures.mjs \
 	tests/cockpit/reach.mjs \
 	tests/cockpit/trouble.mjs \
 	tests/cockpit/views.mjs \

@@ -175,3 +175,11 @@ show_fleet() {
 	# shellcheck disable=SC2119
 	start_cockpit
 }
+
+# Starts watch, which notes logins, and waits until it does.
+start_watch() {
+	tgt-glue --config "$scratch/fleet.conf" watch \
+		>"$scratch/watch.log" 2>&1 &
+	at_exit "kill $!"
+	wait_until 30 test -e "$scratch/targets.conf.sessions"
+}

@@ -7,13 +7,6 @@
 . "$top_srcdir/tests/tgt/versions.sh"
 . "$top_srcdir/tests/cockpit/cockpit.sh"
 
-start_watch() {
-	tgt-glue --config "$scratch/fleet.conf" watch \
-		>"$scratch/watch.log" 2>&1 &
-	at_exit "kill $!"
-	wait_until 30 test -e "$scratch/targets.conf.sessions"
-}
-
 # logged COUNT: the log has that many logins.
 logged() {
 	[ "$(glue log --json | jq -s '[.[] | select(.event == "login")] | length')" -ge "$1" ]

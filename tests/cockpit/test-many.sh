@@ -44,4 +44,22 @@ test_512_machines_are_shown_soon_and_cost_little() {
 	browse many 512
 }
 
+# VHDFS_PICTURES=man/pictures of this test alone makes those of the documents.
+test_pictures_of_a_room_in_use_are_small() {
+	local name
+
+	requires_initiator
+	show_fleet 24 </dev/null
+	use_disk pc3 mine
+	start_watch
+	expect 0 glue keep --note "with the printer of room 12" pc3
+	expect 0 glue snapshot --note "before the exam" exam pc3
+	expect 0 glue promote masters/win11 2
+	browse pictures
+	for name in cockpit-room cockpit-machine; do
+		[ "$(size_of "$(picture_directory)/$name.png")" -lt 150000 ] ||
+			fail "$name.png: expected less than 150000 bytes"
+	done
+}
+
 run_tests
