@@ -46,7 +46,8 @@ class Dialog {
                           make("div", {},
                                make("p", { class: "pf-v6-c-form__label" }, "This command runs"),
                                make("div", { class: "pf-v6-c-code-block" },
-                                    make("pre", { class: "pf-v6-c-code-block__pre" }, this.command))),
+                                    make("div", { class: "pf-v6-c-code-block__content" },
+                                         make("pre", { class: "pf-v6-c-code-block__pre" }, this.command)))),
                           this.answer,
                           make("div", { class: "buttons" }, this.submit, this.cancel));
 

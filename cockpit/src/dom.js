@@ -60,7 +60,7 @@ export function setOrRemove(element, name, value) {
 /**
  * Replaces the children of an element.  If the focus was inside, the first
  * element of the new children that has the same text gets it, or else the
- * element itself: a keyboard does not begin at the top again.
+ * heading above: a keyboard does not begin at the top again.
  */
 export function fill(element, ...children) {
     const focused = element.contains(document.activeElement) && element !== document.activeElement
@@ -76,9 +76,11 @@ function focusLike(element, focused) {
     const same = [...element.querySelectorAll(focused.tagName)].find(e =>
         e.textContent === focused.textContent && e.getAttribute("aria-describedby") === focused.getAttribute("aria-describedby"));
 
+    const heading = element.closest(".card")?.querySelector("h2") ?? element;
+
     if (!same)
-        setOrRemove(element, "tabindex", "-1");
-    (same ?? element).focus({ preventScroll: true });
+        setOrRemove(heading, "tabindex", "-1");
+    (same ?? heading).focus({ preventScroll: true });
 }
 
 /** Gives an element these children in this order; the focus stays where it is. */

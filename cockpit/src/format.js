@@ -69,6 +69,11 @@ export function count(n, noun) {
     return `${n} ${noun}${n === 1 ? "" : "s"}`;
 }
 
+/** Days, as a reader counts them. */
+export function daysText(days) {
+    return days < 1 ? "less than a day" : count(Math.floor(days), "day");
+}
+
 /** A share as "97.3 %". */
 export function percent(part, whole) {
     return whole ? `${(part / whole * 100).toFixed(1)} %` : "?";

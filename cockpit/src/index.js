@@ -98,11 +98,13 @@ class Page {
     }
 
     showNothing(phase, news) {
+        const title = make("h1", { class: "pf-v6-c-title pf-m-2xl" }, pageTitle);
+
         if (phase === "loading" || !news.status)
-            fill(this.main, loadingState("Reading the fleet"));
+            fill(this.main, title, loadingState("Reading the fleet"));
         else
-            fill(this.main, failedState("The fleet cannot be read", this.fleet.error,
-                                        button("Try again", () => this.fleet.start(), "primary")));
+            fill(this.main, title, failedState("The fleet cannot be read", this.fleet.error,
+                                                button("Try again", () => this.fleet.start(), "primary")));
     }
 }
 

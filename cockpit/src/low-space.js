@@ -2,7 +2,7 @@
 // What to do if the store has little free space.
 import { fill, make } from "./dom.js";
 import { growthOf, ownSize } from "./state.js";
-import { count, size } from "./format.js";
+import { daysText, size } from "./format.js";
 import { alert, command } from "./parts.js";
 import { machineLink } from "./room-row.js";
 
@@ -27,7 +27,7 @@ export class LowSpace {
             return;
         this.shown = text;
         fill(this.element, (low || soon) && alert(low ? "danger" : "warning",
-            low ? "The store has little free space" : `The store is full in ${count(Math.floor(days), "day")}`,
+            low ? "The store has little free space" : `The store is full in ${daysText(days)}`,
             low && make("p", {}, `${size(status.free)} is free; fleet.conf wants at least ${size(status["min-free"])}.`),
             make("ul", { class: "advice" }, advice.map(item => make("li", {}, item)))));
     }

@@ -14,7 +14,7 @@ export class Messages {
     constructor(fleet) {
         this.fleet = fleet;
         this.alerts = make("div");
-        this.element = make("div", { class: "messages" }, limitedAccess(), this.alerts);
+        this.element = make("aside", { class: "messages", "aria-label": "Messages" }, limitedAccess(), this.alerts);
         this.shown = "";
     }
 
@@ -42,10 +42,18 @@ export class Messages {
                                          command("systemctl status 'vhdfs*'")),
             status.mistaken && alert("warning", "fleet.conf has mistakes",
                                      "The fleet that was applied last is shown. Type: ", command("tgt-glue check")),
-            status.free < status["min-free"] && alert("warning", "The store has little free space",
-                                                      `${size(status.free)} is free. `, make("a", { href: "#/store" }, "What to do")),
+            status.free < status["min-free"] && this.makeLowSpace(status),
             !clients.size && alert("info", "fleet.conf names no client", "Write a [client NAME] section; fleet.conf(5) has an example. Then type: ",
                                    command("tgt-glue apply")),
         ];
+    }
+
+    /** The view of the store says more; there this one is hidden. */
+    makeLowSpace({ free }) {
+        const element = alert("warning", "The store has little free space",
+                              `${size(free)} is free. `, make("a", { href: "#/store" }, "What to do"));
+
+        element.classList.add("low-space");
+        return element;
     }
 }

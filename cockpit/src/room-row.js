@@ -39,7 +39,7 @@ export class Row {
         this.state = make("span");
         this.since = make("span", { class: "beside" });
         this.version = make("span");
-        this.stateCell = cell("State", make("div", {}, this.state, this.since));
+        this.stateCell = cell("State", make("div", {}, this.state, " ", this.since));
         this.versionCell = cell("Version", this.version);
         this.size = cell("Own size");
         this.growth = cell("Growth a day");

@@ -107,7 +107,7 @@ export class Room {
             if (row?.visible)
                 row.updateRate(rates);
         }
-        if (changed.size || (moved.size && this.sort.column.key === "rate" && ++this.steps % sortSteps === 0))
+        if (changed.size || !this.shown || (moved.size && this.sort.column.key === "rate" && ++this.steps % sortSteps === 0))
             this.arrange();
         else if (moved.size)
             this.showTotals();

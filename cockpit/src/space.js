@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The space of the store: a bar by kind of image, and a table by master.
 import { make, setOrRemove, setText } from "./dom.js";
-import { collator, count, percent, size } from "./format.js";
+import { collator, daysText, percent, size } from "./format.js";
 import { disksOf, masterName } from "./state.js";
 
 /** By the keys of `images` in status. */
@@ -67,7 +67,7 @@ export class SpaceBar {
 
         setText(this.free, `${size(status.free)} of ${size(status.size)} is free`);
         setText(this.remark, [
-            days === null ? "The days until it is full are not known; watch takes the samples." : `Full in ${count(Math.floor(days), "day")} at the pace of the last two days.`,
+            days === null ? "The days until it is full are not known; watch takes the samples." : `Full in ${daysText(days)} at the pace of the last two days.`,
             status["min-free"] ? `fleet.conf wants at least ${size(status["min-free"])} free.` : "fleet.conf sets no min-free, so that nothing warns of low space.",
             status.reserve ? `The mount keeps ${size(status.reserve)} in reserve.` : ""].join(" "));
         for (const { key, amount, bar, legend } of this.parts) {
