@@ -13,8 +13,13 @@ export function stateCell({ kind, text }) {
     return make("span", { class: `health health-${kind}` }, icon(kind), make("span", {}, text));
 }
 
+/** The systemd unit of a shard's tgtd. */
+function unitOf({ shard }) {
+    return shard === 0 ? "tgt" : `vhdfs-tgtd@${shard}`;
+}
+
 function tgtdRow(shard) {
-    return [`tgtd, shard ${shard.shard}`, shard.tgtd ? good("answers") : bad("danger", "does not answer", "systemctl status tgt"),
+    return [`tgtd, shard ${shard.shard}`, shard.tgtd ? good("answers") : bad("danger", "does not answer", `systemctl status ${unitOf(shard)}`),
         [count(shard.clients, "machine"), shard.sessions === null ? "" : count(shard.sessions, "session"),
             shard.retired ? "leaves fleet.conf" : ""].filter(Boolean).join(", ")];
 }
@@ -22,7 +27,7 @@ function tgtdRow(shard) {
 function mountRow(status) {
     const deaths = status["worker-deaths"];
 
-    return ["vhdfs", mountIsGone(status) ? bad("danger", "the mount is gone", "systemctl status 'vhdfs*'")
+    return ["vhdfs", mountIsGone(status) ? bad("danger", "the mount is gone", "systemctl status 'vhdfs@*'")
         : deaths ? bad("warning", `is mounted; a worker died ${count(deaths, "time")}`, "tgt-glue log") : good("is mounted"),
     [status.mount, status.reserve ? `reserve ${size(status.reserve)}` : ""].filter(Boolean).join(", ")];
 }
@@ -31,7 +36,7 @@ function mountRow(status) {
 function watchRow({ watch }) {
     if (watch === undefined || watch === null)
         return null;
-    return ["watch", watch ? good("runs") : bad("warning", "does not run", "systemctl start tgt-glue"),
+    return ["watch", watch ? good("runs") : bad("warning", "does not run", "systemctl start tgt-glue-watch"),
         watch ? "" : "Until it runs, no change of fleet.conf is applied, and no reset is made at boot."];
 }
 

@@ -39,7 +39,7 @@ export class Messages {
             !status.tgtd && alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt")),
             mountIsGone(status) && alert("danger", "The mount of vhdfs is gone",
                                          `Nothing is mounted on ${status.mount ?? "the mount of fleet.conf"}: no machine has its disk. Type: `,
-                                         command("systemctl status 'vhdfs*'")),
+                                         command("systemctl status 'vhdfs@*'")),
             status.mistaken && alert("warning", "fleet.conf has mistakes",
                                      "The fleet that was applied last is shown. Type: ", command("tgt-glue check")),
             status.free < status["min-free"] && this.makeLowSpace(status),

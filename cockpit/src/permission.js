@@ -9,7 +9,7 @@ const reasonId = "no-administrator";
 const buttons = new Set(); // weak references to all buttons of commands
 const reason = make("div", { id: reasonId, hidden: true },
                     alert("info", "Limited access: the buttons are disabled",
-                          "All is shown, and nothing can be changed. Press “Limited access” at the top of Cockpit to get administrative access."));
+                          "To change something, press “Limited access” at the top of Cockpit, and give your password."));
 
 /** The message that says why buttons are disabled; hidden if they are not. */
 export function limitedAccess() {
