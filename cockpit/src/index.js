@@ -76,12 +76,10 @@ class Page {
     }
 
     update(news) {
-        const { phase, status } = this.fleet;
-
         if (news.status)
             this.messages.update();
-        if (!status)
-            this.showNothing(phase, news);
+        if (!this.fleet.status)
+            this.showNothing();
         else if (this.view)
             this.view.update(news);
         else
@@ -97,14 +95,18 @@ class Page {
         this.focus = false;
     }
 
-    showNothing(phase, news) {
-        const title = make("h1", { class: "pf-v6-c-title pf-m-2xl" }, pageTitle);
+    /** What is shown before the first status: that it is read, or why it cannot be. */
+    showNothing() {
+        const { phase, error } = this.fleet;
+        const key = phase === "loading" ? phase : error.message;
 
-        if (phase === "loading" || !news.status)
-            fill(this.main, title, loadingState("Reading the fleet"));
-        else
-            fill(this.main, title, failedState("The fleet cannot be read", this.fleet.error,
-                                                button("Try again", () => this.fleet.start(), "primary")));
+        if (key === this.nothing)
+            return;
+        this.nothing = key;
+        fill(this.main, make("h1", { class: "pf-v6-c-title pf-m-2xl" }, pageTitle),
+             phase === "loading"
+                 ? loadingState("Reading the fleet")
+                 : failedState("The fleet cannot be read", error, button("Try again", () => this.fleet.start(), "primary")));
     }
 }
 

@@ -12,7 +12,7 @@ const fewDays = 7;
 export class LowSpace {
     constructor(fleet) {
         this.fleet = fleet;
-        this.element = make("div", { class: "messages" });
+        this.element = make("div");
     }
 
     update() {

@@ -16,9 +16,17 @@ export function limitedAccess() {
     return reason;
 }
 
-/** Calls listener when administrative access is given or taken. */
+/** Calls listener when administrative access is given or taken, not when it is first known. */
 export function onAccessChange(listener) {
-    admin.addEventListener("changed", listener);
+    let before = admin.allowed;
+
+    admin.addEventListener("changed", () => {
+        const changed = before !== null && before !== undefined && before !== admin.allowed;
+
+        before = admin.allowed;
+        if (changed)
+            listener();
+    });
 }
 
 /** Enables the button only with administrative access, from now on. */
