@@ -36,12 +36,18 @@ export function spaceByMaster(clients) {
     return masters;
 }
 
+export const masterHeaders = ["Master", "Disks", "Their images take", "The master takes", "Full copies would take", "Saved"];
+
 /** The rows of the table by master, those that take most first. */
-export function masterRows(clients) {
+export function masterRows(clients, masterSizes) {
     return [...spaceByMaster([...clients.values()])]
             .sort(([a, x], [b, y]) => y.own - x.own || collator.compare(a, b))
-            .map(([master, { disks, own, full }]) =>
-                [master, String(disks), size(own), size(full), full ? percent(full - own, full) : "?"]);
+            .map(([name, { disks, own, full }]) => {
+                const master = masterSizes.of(name);
+                const saved = full ? Math.max(0, full - own - (master ?? 0)) : 0;
+
+                return [name, String(disks), size(own), size(master), size(full), full ? percent(saved, full) : "?"];
+            });
 }
 
 /** A line for each kind, in one bar, with its legend; a kind without space is left out. */

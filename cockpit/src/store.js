@@ -4,9 +4,11 @@ import { fill, make } from "./dom.js";
 import { count, size } from "./format.js";
 import { healthRows, shardRows, stateCell } from "./health.js";
 import { LowSpace } from "./low-space.js";
+import { MasterSizes } from "./master-sizes.js";
+import { mastersOf } from "./masters.js";
 import { Orphans } from "./orphans.js";
 import { card, table, viewTitle } from "./parts.js";
-import { masterRows, SpaceBar } from "./space.js";
+import { masterHeaders, masterRows, SpaceBar } from "./space.js";
 
 /** A table that is made again if its rows changed. */
 class ChangingTable {
@@ -36,7 +38,8 @@ export class Store {
         this.fleet = fleet;
         this.low = new LowSpace(fleet);
         this.bar = new SpaceBar();
-        this.masters = new ChangingTable("Space by master", ["Master", "Disks", "Their images take", "Full copies would take", "Saved"]);
+        this.sizes = new MasterSizes(() => this.showMasters());
+        this.masters = new ChangingTable("Space by master", masterHeaders);
         this.health = new ChangingTable("Health", ["Program", "State", "Details"], stateCell);
         this.shards = new ChangingTable("Shards", ["Shard", "tgtd", "Control port", "Portals", "Machines", "Sessions"]);
         this.orphans = new Orphans();
@@ -55,11 +58,16 @@ export class Store {
             return;
         this.low.update();
         this.bar.update(status);
-        this.masters.show(masterRows(clients));
+        this.showMasters();
+        this.sizes.follow(mastersOf(clients), status.images.masters);
         this.health.show(healthRows(status, clients));
         this.shards.show(shardRows(status));
         this.orphanCard.hidden = !status.orphans.images;
         if (status.orphans.images)
             this.orphans.follow(`${count(status.orphans.images, "image")}, ${size(status.orphans.size)}`);
+    }
+
+    showMasters() {
+        this.masters.show(masterRows(this.fleet.clients, this.sizes));
     }
 }
