@@ -47,7 +47,7 @@ export class Filter {
         this.state = new Choice("All states", changed);
         this.master = new Choice("All masters", changed);
         this.group = new Choice("All groups", changed);
-        this.state.offer([...stateOrder.map(key => [key, states[key].label]), [behind, "on another version than wanted"]]);
+        this.state.offer([...stateOrder.map(key => [key, states[key].label]), [behind, "on another version"]]);
         this.elements = [make("span", { class: "pf-v6-c-form-control filter" }, this.search),
             this.state.element, this.master.element, this.group.element];
     }
@@ -58,10 +58,12 @@ export class Filter {
         this.group.offer(choices(clients.flatMap(client => client.groups)));
     }
 
+    /** Shows all machines; the focus is where the next search begins. */
     clear() {
         this.search.value = "";
         for (const choice of [this.state, this.master, this.group])
             choice.input.value = "";
+        this.search.focus();
     }
 
     /** A function that tells whether a client is shown. */

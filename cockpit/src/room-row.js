@@ -9,9 +9,11 @@ export function machineLink(name) {
     return `#/machine/${encodeURIComponent(name)}`;
 }
 
-/** "on for 3 h": of a machine with a session; "" without one. */
+/** What follows the state of a machine with a session: "for 3 h", or "on for 3 h"; "" without one. */
 function sinceText(client) {
-    return client.sessions.length ? `for ${ageSince(onSince(client))}` : "";
+    if (!client.sessions.length)
+        return "";
+    return `${stateOf(client) === "on" ? "" : "on "}for ${ageSince(onSince(client))}`;
 }
 
 /** What the disks should be on instead: "wanted: 2, home wanted: 4". */
