@@ -504,4 +504,45 @@ test_sandbox_of_watch_permits_an_apply() {
 	inside grep -q :new /etc/tgt/conf.d/vhdfs.conf
 }
 
+# status_of_user GROUP: tgt-glue status of a user with this group besides its own.
+status_of_user() {
+	inside setpriv --reuid=65534 --regid=65534 --groups="$1" \
+		/srv/tgt-glue status --json
+}
+
+# In the sandbox of the unit, with tgtd and a mount.
+test_socket_lets_members_of_adm_read_the_fleet() {
+	make_server
+	inside tee /etc/vhdfs/fleet.conf >"$scratch/fleet.conf" <<-END
+		[fleet]
+		store = /srv/images
+		mount = /srv/disks
+		iqn-prefix = iqn.2026-01.lan.example
+		[defaults]
+		address = 127.0.0.1
+		master = master.vhdx
+		[client pc]
+	END
+	inside chmod 600 /etc/vhdfs/fleet.conf
+	inside mkdir '/etc/systemd/system/tgt-glue-status@.service.d'
+	# The machine's log.conf takes the output of all services.
+	inside tee '/etc/systemd/system/tgt-glue-status@.service.d/log.conf' \
+		>/dev/null <<<$'[Service]\nStandardOutput=socket'
+	# PrivateTmp may hide the build directory.
+	cp "$top_builddir/tgt-glue/tgt-glue" "$scratch/srv/"
+	sed "s|^ExecStart=.*|ExecStart=/srv/tgt-glue answer|" \
+		"$units/tgt-glue-status@.service" |
+		inside tee '/etc/systemd/system/tgt-glue-status@.service' >/dev/null
+	inside systemctl daemon-reload
+	start vhdfs@srv-disks tgt tgt-glue-status.socket
+	status_of_user adm >"$scratch/status" 2>"$scratch/stderr" ||
+		fail "expected an answer: $(cat "$scratch/stderr";
+			say_systemd tgt-glue-status.socket 'tgt-glue-status@*')"
+	equal "client, tgtd" "pc true" \
+		"$(jq -r '"\(.clients[0].name) \(.tgtd)"' "$scratch/status")"
+	! status_of_user users >"$scratch/status" 2>"$scratch/stderr" ||
+		fail "expected a refusal of another user"
+	grep -q 'adduser USER adm' "$scratch/stderr"
+}
+
 run_tests
