@@ -141,7 +141,7 @@ static int copy_answer(int fd)
 	    code > 255) {
 		print_line(
 			stderr,
-			"tgt-glue: %s: expected an answer, found its end; too many connections at once may be why, and the journal of tgt-glue-status@ has more",
+			"tgt-glue: %s: the connection ended before its answer: too many may be open at once (tgt-glue(8)); the journal of tgt-glue-status@ has more",
 			socket_path());
 		return CLI_FAILED;
 	}
