@@ -71,7 +71,7 @@ const scenarios = {
             await page.fill("Note", text);
             const said = await page.submit();
 
-            equal("the command", ["snapshot", `--note=${text}`, "--", text, "pc1"], commands().at(-1));
+            equal("the command", ["snapshot", `--note=${text}`, "--", text, "pc1"], commands().findLast(c => c[0] === "snapshot"));
             matches("the answer", text.startsWith("-") ? /^Done/ : /name/, said);
             await page.hasNoMarkup();
             await page.escape();

@@ -134,13 +134,19 @@ export class Page {
         }
     }
 
+    /** Waits until a function of the page is true; what: of the message. */
+    async waitFor(what, condition) {
+        try {
+            return await this.page.waitForFunction(condition);
+        } catch {
+            return fail(`expected ${what}, found: ${await this.text()}`);
+        }
+    }
+
     /** Waits until nothing in the page says that it is being read. */
     async settled() {
-        try {
-            await this.page.waitForFunction(() => ![...document.querySelectorAll("[role=progressbar]:not([aria-valuenow])")].some(e => e.checkVisibility()));
-        } catch {
-            fail(`expected that all is read, found: ${await this.text()}`);
-        }
+        await this.waitFor("that all is read", () =>
+            ![...document.querySelectorAll("[role=progressbar]:not([aria-valuenow])")].some(e => e.checkVisibility()));
         await this.painted();
     }
 
@@ -245,28 +251,24 @@ export class Page {
 
     /** The command that the open dialog shows. */
     async shownCommand() {
-        await this.page.waitForSelector("dialog[open] code");
+        await this.waitFor("a dialog with a command", () => document.querySelector("dialog[open] code"));
         return this.page.$eval("dialog[open] code", e => e.textContent);
     }
 
     /** Submits the open dialog; returns what it then says. */
     async submit() {
-        await (await this.page.waitForSelector("dialog[open] button[type=submit]")).click();
-        try {
-            await this.page.waitForFunction(() => {
-                const answer = document.querySelector("dialog[open] [role=status]");
+        await this.page.click("dialog[open] button[type=submit]");
+        await this.waitFor("an answer of the command in the dialog", () => {
+            const answer = document.querySelector("dialog[open] [role=status]");
 
-                return answer?.innerText.trim() && !answer.querySelector("[role=progressbar]");
-            });
-        } catch {
-            fail(`expected an answer of the command in the dialog, found: ${await this.text()}`);
-        }
+            return answer?.innerText.trim() && !answer.querySelector("[role=progressbar]");
+        });
         return this.page.$eval("dialog[open] [role=status]", e => e.innerText.trim());
     }
 
     async escape() {
         await this.page.keyboard.press("Escape");
-        await this.page.waitForFunction(() => !document.querySelector("dialog[open]"));
+        await this.waitFor("that Escape closes the dialog", () => !document.querySelector("dialog[open]"));
     }
 
     /** What axe-core finds that is serious or critical. */

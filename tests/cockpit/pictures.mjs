@@ -14,6 +14,7 @@ await main(async () => {
     await page.go("machine/pc3");
     await page.rowIs("Disks and their saved states", /before the exam/);
     await page.settled();
+    await page.page.setViewport({ width: 1180, height: 1060 });
     await page.picture("cockpit-machine");
     await page.close();
 });

@@ -55,6 +55,8 @@ test_pictures_of_a_room_in_use_are_small() {
 	expect 0 glue keep --note "with the printer of room 12" pc3
 	expect 0 glue snapshot --note "before the exam" exam pc3
 	expect 0 glue promote masters/win11 2
+	# shellcheck disable=SC2046
+	expect 0 glue reset --yes pc1 $(seq -f 'pc%g' 5 24)
 	browse pictures
 	for name in cockpit-room cockpit-machine; do
 		[ "$(size_of "$(picture_directory)/$name.png")" -lt 150000 ] ||
