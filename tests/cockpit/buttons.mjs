@@ -100,6 +100,34 @@ const scenarios = {
         await page.close();
     },
 
+    async remove() {
+        step("expect 0 glue snapshot first pc1");
+        const page = await Page.open("machine/pc1");
+
+        await act(page, { button: "Remove…", row: /^first/, args: ["disks", "--remove", "--", "pc1", "first"] });
+        equal("snapshots", [], disks("pc1", "snapshot"));
+        await page.close();
+    },
+
+    async newMaster() {
+        const page = await Page.open("masters");
+
+        await act(page, { button: "New master…", fields: { "Name of the master": "masters/new" }, args: ["publish", "--", "pc1", "masters/new"] });
+        equal("versions of the new master", [1], glue("versions --json masters/new").map(v => v.number));
+        await page.close();
+    },
+
+    async orphan() {
+        step("sed -i '/client pc3/d' $scratch/fleet.conf; expect 0 glue apply");
+        const page = await Page.open("store");
+        const file = "clients/pc3.vhdx";
+
+        equal("orphans", true, output("glue orphans").includes(file));
+        await act(page, { button: "Remove…", row: /pc3\.vhdx/, args: ["orphans", "--remove", "--", file] });
+        equal("orphans", false, output("glue orphans").includes(file));
+        await page.close();
+    },
+
     async session() {
         step("hold_session pc1");
         const page = await Page.open("machine/pc1");

@@ -32,7 +32,8 @@ fetch_modules() {
 		cp "$top_srcdir"/tests/cockpit/package*.json "$npm_dir"
 		(cd "$npm_dir" && npm ci --ignore-scripts --no-audit --no-fund) \
 			>"$npm_dir/npm.log" 2>&1 ||
-			skip "npm ci fails: $(grep -m 1 'npm ERR' "$npm_dir/npm.log")"
+			skip "npm ci fails: $(sed -n 's/^npm err[^ ]* //I p' \
+				"$npm_dir/npm.log" | head -n 2 | paste -sd ' ')"
 		echo "$sum" >"$npm_dir/fetched"
 	fi
 	exec 8>&-

@@ -27,6 +27,22 @@ test_publish_promote_back_and_retire() {
 	browse buttons versions
 }
 
+test_remove_a_snapshot() {
+	show_fleet 2 </dev/null
+	browse buttons remove
+}
+
+test_publish_a_new_master() {
+	show_fleet 2 </dev/null
+	use_disk pc1 new
+	browse buttons newMaster
+}
+
+test_remove_an_image_of_no_machine() {
+	show_fleet 3 </dev/null
+	browse buttons orphan
+}
+
 test_dialog_says_why_a_command_refuses() {
 	requires_initiator
 	show_fleet 2 </dev/null
