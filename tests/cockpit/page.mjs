@@ -6,11 +6,11 @@ import { createRequire } from "node:module";
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 
 const { COCKPIT_PORT, BROWSER, SCRATCH, NPM_DIR, PICTURES, STEPS, ANSWERS, HANG_SECONDS } = process.env;
-const require = createRequire(`${NPM_DIR}/index.js`);
-const puppeteer = require("puppeteer-core");
 const limit = Number(HANG_SECONDS) * 1000; // of a wait, which detects a hang
 const steps = openSync(STEPS, "w");
 const answers = openSync(ANSWERS, "r");
+// After these, for which the shell waits.
+const puppeteer = createRequire(`${NPM_DIR}/index.js`)("puppeteer-core");
 
 export const scratch = SCRATCH;
 
