@@ -5,7 +5,8 @@ import { Rates } from "./rates.js";
 
 const retrySeconds = 10;
 
-// What an earlier tgt-glue may leave out.
+// What an earlier tgt-glue may leave out.  Of reserve, worker-deaths and watch,
+// null (unknown) says something else than a missing key.
 const emptyStatus = {
     tgtd: true,
     mistaken: false,
@@ -19,8 +20,6 @@ const emptyStatus = {
     extra: [],
     foreign: [],
     orphans: { images: 0, size: 0 },
-    reserve: null,
-    "worker-deaths": null,
     "last-refusal": null,
 };
 const emptyClient = { groups: [], disks: [], sessions: [], growth: null, "last-refusal": null };

@@ -5,7 +5,7 @@ import { size } from "./format.js";
 import { alert, button, command, hint } from "./parts.js";
 import { limitedAccess } from "./permission.js";
 
-/** Whether the mount is gone: it answers no question. */
+/** Whether the mount is gone: it answers no question that tgt-glue asked. */
 export function mountIsGone(status) {
     return status["worker-deaths"] === null && status.reserve === null;
 }
