@@ -187,8 +187,10 @@ outcome_of_replacement() {
 	release
 	shows "$image" now || complain "the image shows another disk"
 	sound_snapshot between between
-	# The child of a VHD names its time.
+	# The child of a VHD names its time.  A second run may find the parent
+	# replaced and no longer in use, and writes it in place.
 	[ "$(stat -c %.9Y "$parent")" = "$parent_time" ] ||
+		[ "$ending${recovery:+ again}" = "vhdx again" ] ||
 		complain "the parent has another time"
 	! has_ended || rm "$dir/pc1@one.$ending"
 	vhdfs-img rebase --parent "$dir/m.$ending" "$parent" \
@@ -393,6 +395,8 @@ test_second_run_of_a_rebase_without_parent() {
 	run_again completion vhdfs-img rebase --no-parent "$image"
 }
 
+# Minutes: not in a sample.
+[ -n "${VHDFS_SAMPLE:-}" ] ||
 test_second_run_of_a_rebase_of_a_parent_in_use() {
 	make_images vhdx
 	run_again replacement vhdfs-img rebase --parent "$dir/m.vhdx" \
