@@ -435,6 +435,18 @@ static bool remove_rests(const struct deletion *d, bool all)
 	return removed;
 }
 
+/* A process that died may have removed it, without a sync: this answer holds
+ * after a power failure, too. */
+static int fail_missing(const struct deletion *d, const char *name)
+{
+	struct leaf_place place;
+
+	if (leaf_place_init(&place, &d->roots->dirs[0], d->real) == 0)
+		(void)leaf_sync_dir(&place);
+	leaf_place_fini(&place);
+	return snapshot_fail_missing(d->real, name, &d->all);
+}
+
 /* The images of the directory, and the snapshot. */
 static int list(struct deletion *d, const char *name)
 {
@@ -445,15 +457,13 @@ static int list(struct deletion *d, const char *name)
 		return r;
 	d->snapshot = snapshot_choose(&d->all, name, d->unrelated);
 	if (!d->snapshot)
-		return snapshot_fail_missing(d->real, name, &d->all);
+		return fail_missing(d, name);
 	if (!remove_rests(d, false))
 		return 0;
 	snapshots_fini(&d->all);
 	r = snapshots_list(root, d->real, &d->all);
 	d->snapshot = snapshot_choose(&d->all, name, d->unrelated);
-	return r < 0 || d->snapshot
-		       ? r
-		       : snapshot_fail_missing(d->real, name, &d->all);
+	return r < 0 || d->snapshot ? r : fail_missing(d, name);
 }
 
 static int delete (struct deletion *d, const char *name)
