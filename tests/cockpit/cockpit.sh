@@ -39,25 +39,16 @@ fetch_modules() {
 	exec 8>&-
 }
 
-# The page in $scratch/share/cockpit/vhdfs: as the build made it, or else made of
-# its source.
+# The page in $scratch/share/cockpit/vhdfs, as the build made it, or the release
+# archive has it.
 make_page() {
-	local source=$top_srcdir/cockpit page=$scratch/share/cockpit/vhdfs
+	local made=$top_builddir/cockpit/dist page=$scratch/share/cockpit/vhdfs
 
+	[ -f "$made/index.js" ] || made=$top_srcdir/cockpit/dist
+	[ -f "$made/index.js" ] ||
+		skip "the page is not made: configure found no esbuild"
 	mkdir -p "$page"
-	if [ -f "$top_builddir/cockpit/dist/index.js" ]; then
-		cp "$top_builddir"/cockpit/dist/* "$page"
-	elif [ -f "$source/dist/index.js" ]; then
-		cp "$source"/dist/* "$page"
-	else
-		requires esbuild
-		esbuild --log-level=warning --bundle --format=esm \
-			--target=es2022 "$source/src/index.js" \
-			--outfile="$page/index.js"
-	fi
-	cp "$source/manifest.json" "$source/index.html" "$page"
-	[ ! -f "$source/vendor/patternfly.css" ] ||
-		cp "$source/vendor/patternfly.css" "$page"
+	cp "$made"/* "$page"
 }
 
 # A tgt-glue before the real one in PATH: it takes the fleet.conf of the test, or
@@ -77,8 +68,8 @@ make_glue() {
 	chmod 666 "$scratch/commands"
 }
 
-# start_cockpit [COMMAND...]: serves one session on $cockpit_port, of the user
-# who runs the test; with a command, such as one that changes the user, the
+# start_cockpit [COMMAND...]: serves one session on $cockpit_port, of the
+# user that runs the test; with a command, such as one that changes the user, the
 # session's bridge is started by it.
 # shellcheck disable=SC2120
 start_cockpit() {

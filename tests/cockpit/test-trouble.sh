@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The Cockpit page when something is wrong, and for users who may change nothing.
+# The Cockpit page when something is wrong, and for users without the right to
+# change anything.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/tgt/tgt.sh"
 . "$top_srcdir/tests/tgt/versions.sh"
@@ -31,8 +32,8 @@ test_low_space_says_what_to_type() {
 	browse trouble space
 }
 
-# show_fleet_to_user MODE: as show_fleet 3; the session is one of a user who is not
-# root, and cannot become root.
+# show_fleet_to_user MODE: as show_fleet 3; the session is one of a user other
+# than root, that cannot become root.
 show_fleet_to_user() {
 	make_user_directory "$scratch/home"
 	show_fleet 3 </dev/null

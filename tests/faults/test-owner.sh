@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The tests of the faults as a user other than root, who owns the images: whatever ended a
+# The tests of the faults as a user other than root that owns the images: whatever ended a
 # command, the next one of that user finishes or undoes it, and every snapshot is
 # without write permission afterwards.
 . "${0%/*}/../lib.sh"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# vhdfs-img as a user other than root, who owns the images: it writes to files without
+# vhdfs-img as a user other than root that owns the images: it writes to files without
 # write permission, and they are without it afterwards.
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/contents.sh"

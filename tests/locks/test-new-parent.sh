@@ -120,7 +120,7 @@ test_undo_leaves_a_parent_protected_whose_child_is_of_another_name() {
 	done
 }
 
-# Also root, to whom the kernel permits to open the view.
+# Also as root, for which the kernel opens the view.
 test_mount_leaves_a_parent_protected_whose_child_is_of_another_name() {
 	leave_snapshot_unfinished vhdx d/link.vhdx
 	vhdfs-img create --parent d/link.vhdx d/kid.vhdx

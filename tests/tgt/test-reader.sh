@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Reading by a user who is not root: requests to a socket, and their answers.
+# Reading by a user other than root: requests to a socket, and their answers.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
 . "${0%/*}/../systemd/systemd.sh"

@@ -3,7 +3,7 @@
  * The command answer: the answering side of reader.h, started by systemd with a
  * connection as standard input and output.
  *
- * The one who asks is not trusted: a request has a fixed size, and each step a
+ * The asking side is not trusted: a request has a fixed size, and each step a
  * time in which it must be done.
  */
 #include "config.h"

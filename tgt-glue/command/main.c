@@ -374,8 +374,8 @@ static const struct cli_command log_command = {
 
 static const struct cli_command answer_command = {
 	.name = "answer",
-	.summary = "answer a user who may read; tgt-glue-status@.service runs "
-		   "it",
+	.summary = "answer one request of a user without privileges, for "
+		   "tgt-glue-status@.service",
 	.run = command_answer,
 };
 

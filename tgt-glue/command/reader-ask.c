@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The asking side of reader.h: a tgt-glue of a user who is not root. */
+/* The asking side of reader.h: tgt-glue of a user other than root. */
 #include "config.h"
 
 #include "tgt-glue/command/reader.h"

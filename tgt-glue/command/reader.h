@@ -53,7 +53,7 @@ const struct reader_command *reader_parse(char **words,
 bool reader_ask(const struct command_line *line,
 		int (*run)(const struct command_line *line), int *ret_code);
 
-/* Prints how a user who is not root can read, after a command that failed. */
+/* Prints how a user other than root can read, after a command that failed. */
 void reader_print_hint(int (*run)(const struct command_line *line));
 
 #endif
