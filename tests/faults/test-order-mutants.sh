@@ -159,6 +159,12 @@ survive a_rename_by_an_owner "$owner_rename"
 detects new_leaf_whose_attributes_are_not_durable "$cut_snapshot" \
 	store/leaf-steps.c \
 	's/if \(r == 0 && fsync\(io->fd\) < 0\)/if (0)/'
+detects new_leaf_whose_mark_is_not_durable "$cut_snapshot" \
+	store/leaf-steps.c \
+	's/if \(fsync\(fd\) < 0\)$/if (0)/'
+detects new_leaf_whose_mark_is_removed_too_early "$cut_parent" \
+	store/leaf-steps.c \
+	'/^int leaf_sync_rename/,/^}/s/leaf_sync_dir\(place\);/lent_bit_remove_attribute(place->made, NEW_LEAF_MARK) < 0 ? -1 : leaf_sync_dir(place);/'
 detects replacement_without_an_intent "$cut_snapshot" \
 	store/leaf-replace.c \
 	's/int r = leaf_intent_write\(place, keep\);/int r = 0;/'
@@ -182,7 +188,7 @@ detects image_without_a_name_before_the_rename "$cut_snapshot" \
 	's/if \(renameat\(place->fd, place->leaf,/if (unlinkat(place->fd, place->name, 0) < 0 || renameat(place->fd, place->leaf,/'
 detects intent_removed_before_the_rename_is_durable "$cut_snapshot" \
 	store/leaf-replace.c \
-	'/^static int replace\(/,/^}/s/return r < 0 \? r : leaf_sync_dir\(place\);/return r;/'
+	'/^static int replace\(/,/^}/s/return r < 0 \? r : leaf_sync_rename\(place\);/return r;/'
 detects intent_that_stays "$cut_snapshot" \
 	store/leaf-intent.c \
 	'/^int leaf_intent_remove/,/^}/s/if \(unlinkat/if (0 \&\& unlinkat/'
@@ -226,7 +232,7 @@ detects replaced_parent_whose_mode_is_not_durable "$cut_parent" \
 	's/ \|\| fsync\(to\) < 0\)/)/'
 detects replaced_parent_whose_name_is_not_durable "$cut_parent" \
 	img/replace-image.c \
-	's/return rc < 0 \? rc : leaf_sync_dir\(&r->place\);/return rc;/'
+	's/return rc < 0 \? rc : leaf_sync_rename\(&r->place\);/return rc;/'
 detects replaced_parent_with_another_time "$cut_parent_vhd" \
 	img/replace-image.c \
 	's/futimens\(to, times\) < 0/times[0].tv_sec == -1/'
@@ -281,7 +287,7 @@ detects --each old_leaf_of_an_open_image_that_is_not_settled "$online_snapshot" 
 	s/int r = image_settle\(m->place.img\);/int r = 0;/'
 detects --each open_image_whose_rename_is_not_durable "$online_snapshot" \
 	store/view-snapshot.c \
-	's/int r = leaf_sync_dir\(&m->place\);/int r = 0;/'
+	's/int r = leaf_sync_rename\(&m->place\);/int r = 0;/'
 detects repeated_request_that_is_not_recognized "$names_snapshot" \
 	store/view-snapshot.c \
 	's/if \(snapshot_has_token\(/if (0 \&\& snapshot_has_token(/'

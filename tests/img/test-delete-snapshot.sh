@@ -416,11 +416,17 @@ test_child_in_a_directory_beside_that_of_the_image_keeps_the_snapshot() {
 	vhdfs-img check "$scratch/store/clients/pc1.vhdx"
 }
 
+# left_copy FROM TO: the copy of an image as a replacement that was killed leaves it.
+left_copy() {
+	cp "$1" "$2"
+	setfattr -n user.vhdfs.new-leaf -v 1 "$2"
+}
+
 test_unfinished_replacement_of_a_snapshot_is_removed() {
 	vhdfs-img create --size 8M "$scratch/p.vhdx"
 	vhdfs-img snapshot "$scratch/p.vhdx" s1
 	vhdfs-img snapshot "$scratch/p.vhdx" s2
-	cp "$scratch/p@s2.vhdx" "$scratch/.p@s2.vhdx.leaf"
+	left_copy "$scratch/p@s2.vhdx" "$scratch/.p@s2.vhdx.leaf"
 	vhdfs-img delete-snapshot "$scratch/p.vhdx" s2
 	[ ! -e "$scratch/.p@s2.vhdx.leaf" ] || fail "expected no such file"
 }
@@ -430,9 +436,40 @@ test_unfinished_replacement_is_no_child() {
 	vhdfs-img create --size 8M p.vhdx
 	vhdfs-img snapshot p.vhdx s1
 	vhdfs-img snapshot p.vhdx s2
-	cp p@s2.vhdx .p@s2.vhdx.leaf
+	left_copy p@s2.vhdx .p@s2.vhdx.leaf
 	expect 0 vhdfs-img delete-snapshot p.vhdx s1
 	vhdfs-img check p.vhdx
+}
+
+test_image_with_the_name_of_an_unfinished_replacement_stays() {
+	local kept
+
+	cd "$scratch" || exit
+	vhdfs-img create --size 8M p.vhdx
+	vhdfs-img snapshot p.vhdx s1
+	vhdfs-img snapshot p.vhdx s2
+	vhdfs-img create --size 8M other.vhdx
+	mv other.vhdx .other.leaf
+	cp -a p@s2.vhdx .p@s2.vhdx.leaf
+	cp -a p.vhdx .p.vhdx.leaf
+	vhdfs-img create --parent p@s1.vhdx .kid.vhdx.leaf
+	kept=$(sha256sum .other.leaf .p.vhdx.leaf)
+	expect 0 vhdfs-img delete-snapshot --copy p.vhdx s1
+	equal contents "$kept" "$(sha256sum .other.leaf .p.vhdx.leaf)"
+	expect 0 vhdfs-img compare .p@s2.vhdx.leaf p@s2.vhdx
+	expect 0 vhdfs-img compare .kid.vhdx.leaf p@s2.vhdx
+}
+
+test_name_of_a_new_leaf_that_is_taken_is_told() {
+	cd "$scratch" || exit
+	vhdfs-img create --size 8M p.vhdx
+	echo mine >.p.vhdx.leaf
+	expect_error 1 "/\\.p\\.vhdx\\.leaf: was not made by vhdfs" \
+		vhdfs-img snapshot p.vhdx s1
+	equal file mine "$(cat .p.vhdx.leaf)"
+	: >.p.vhdx.leaf
+	expect 0 vhdfs-img snapshot p.vhdx s1
+	equal attributes "" "$(getfattr -m new-leaf p.vhdx)"
 }
 
 run_tests

@@ -140,6 +140,7 @@ test_owner_rebases_a_snapshot() {
 test_owner_removes_the_rest_of_a_killed_replacement() {
 	make_images vhdx
 	as_user cp pc1@two.vhdx .pc1@two.vhdx.leaf
+	setfattr -n user.vhdfs.new-leaf -v 1 .pc1@two.vhdx.leaf
 	chmod 444 .pc1@two.vhdx.leaf
 	as_user vhdfs-img delete-snapshot --copy pc1.vhdx one
 	equal hidden "" "$(find . -name '.?*')"

@@ -143,6 +143,7 @@ test_rest_of_a_killed_replacement_makes_room() {
 	make_fs ext4
 	make_child vhdx
 	fallocate -l 12M .child.vhdx.leaf
+	setfattr -n user.vhdfs.new-leaf -v 1 .child.vhdx.leaf
 	fill_fs $((16 << 20))
 	expect 0 vhdfs-img rebase --parent new.vhdx child.vhdx
 	equal "hidden files" "" "$(find . -name '.?*')"

@@ -188,7 +188,8 @@ static void check_rest(struct check_report *report,
 			     "%s/%s takes %" PRIu64 " bytes: another command "
 			     "is at work on the image, or was killed; that "
 			     "command continues or removes it, and check "
-			     "--repair removes it if no process has it locked",
+			     "--repair removes it if vhdfs made it and no "
+			     "process has it locked",
 			     place.dir, place.leaf,
 			     (uint64_t)st.st_blocks * 512) < 0)
 			text = NULL;

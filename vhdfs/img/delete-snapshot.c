@@ -272,14 +272,17 @@ static int sync_children(const struct deletion *d)
 		_cleanup_(io_close_p) struct io *io = NULL;
 		_cleanup_free_ char *path = NULL;
 
-		/* A copy may be gone, as it was continued. */
-		if (!may_have_been_child(d->snapshot, file) ||
-		    name_is_new_leaf(file->file))
+		if (!may_have_been_child(d->snapshot, file))
 			continue;
 		r = snapshot_sibling(d->real, file->file, &path);
 		if (r == 0)
 			r = root_dir_open(&d->roots->dirs[0], path, false, &io,
 					  NULL);
+		/* A copy may be gone, as it was continued. */
+		if (r == -ENOENT && name_is_new_leaf(file->file)) {
+			r = 0;
+			continue;
+		}
 		if (r == 0 && fsync(io->fd) < 0)
 			r = fail_errno(-errno, "%s: fsync", io->name);
 	}
@@ -404,8 +407,8 @@ static int remove_snapshot(const struct deletion *d, const char *name)
 }
 
 /* Removes what a replacement of a snapshot (replace-image.h) left that was
- * killed: a file that no process has locked, and no intent names.  True: it is
- * such a file, and is gone. */
+ * killed: a file that no process has locked, and no intent names, with the mark
+ * of a new leaf.  True: it is such a file, and is gone. */
 static bool remove_rest(const struct deletion *d, const char *file)
 {
 	_cleanup_free_ char *name = NULL, *image = NULL;
@@ -417,7 +420,7 @@ static bool remove_rest(const struct deletion *d, const char *file)
 	    snapshot_sibling(d->real, name, &image) < 0)
 		return false;
 	gone = leaf_place_init(&place, &d->roots->dirs[0], image) == 0 &&
-	       leaf_remove_rest(&place) == 0;
+	       leaf_remove_rest(&place) > 0;
 	leaf_place_fini(&place);
 	return gone;
 }

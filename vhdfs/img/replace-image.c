@@ -233,7 +233,7 @@ static int create(struct replacement *r)
 	struct io *io;
 	int rc = leaf_remove_rest(&r->place);
 
-	if (rc == 0)
+	if (rc >= 0)
 		rc = leaf_create(&r->place, &io);
 	if (rc < 0)
 		return rc;
@@ -363,7 +363,7 @@ static int publish(struct replacement *r)
 		rc = protected_parent_protect(&r->protected);
 	if (rc == 0)
 		rc = leaf_rename(&r->place);
-	return rc < 0 ? rc : leaf_sync_dir(&r->place);
+	return rc < 0 ? rc : leaf_sync_rename(&r->place);
 }
 
 /* Before the contents are copied.  With --unsafe the copy takes the space that

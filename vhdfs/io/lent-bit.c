@@ -106,19 +106,39 @@ int lent_bit_open(int fd, const char *name)
 	return r < 0 ? r : open_lent(io);
 }
 
-int lent_bit_set_attribute(int fd, const char *attribute, const void *value,
-			   size_t size)
+/* value null: removes it. */
+static int change_attribute(int fd, const char *attribute, const void *value,
+			    size_t size)
 {
-	int r = fsetxattr(fd, attribute, value, size, 0) < 0 ? -errno : 0;
-	int rc = 0;
+	int r = value ? fsetxattr(fd, attribute, value, size, 0)
+		      : fremovexattr(fd, attribute);
+
+	return r < 0 ? -errno : 0;
+}
+
+static int change_attribute_lent(int fd, const char *attribute,
+				 const void *value, size_t size)
+{
+	int r = change_attribute(fd, attribute, value, size), rc = 0;
 
 	for (int i = 0; r == -EACCES && rc == 0 && i < LEND_TRIES; i++) {
 		if (lend(fd) < 0)
 			return -EACCES;
-		r = fsetxattr(fd, attribute, value, size, 0) < 0 ? -errno : 0;
+		r = change_attribute(fd, attribute, value, size);
 		rc = clear(fd);
 	}
 	return r < 0 ? r : rc;
+}
+
+int lent_bit_set_attribute(int fd, const char *attribute, const void *value,
+			   size_t size)
+{
+	return change_attribute_lent(fd, attribute, value, size);
+}
+
+int lent_bit_remove_attribute(int fd, const char *attribute)
+{
+	return change_attribute_lent(fd, attribute, NULL, 0);
 }
 
 void lent_bit_clear(int fd, const char *name)

@@ -64,6 +64,8 @@ int lent_bit_open(int fd, const char *name);
  * message. */
 int lent_bit_set_attribute(int fd, const char *attribute, const void *value,
 			   size_t size);
+/* The same, as fremovexattr. */
+int lent_bit_remove_attribute(int fd, const char *attribute);
 /* Clears a lent write bit that a crash left.  Does nothing if there is none, or
  * if this user does not own the file, or another process has it locked
  * exclusively.  Keeps the last error. */

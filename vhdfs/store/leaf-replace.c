@@ -160,7 +160,7 @@ static int replace(const struct leaf_place *place,
 	if (r == 0)
 		r = leaf_rename(place);
 	*ret_renamed = r == 0;
-	return r < 0 ? r : leaf_sync_dir(place);
+	return r < 0 ? r : leaf_sync_rename(place);
 }
 
 static int replace_with(struct leaf_place *place,

@@ -15,13 +15,15 @@
  *       (a log, a missing footer) and keeps its identity; lock it against all
  *       other processes.  Check that NAME is this file.
  *   L2  Create .NAME.leaf, lock it, and check that the name still is this
- *       file; else begin again.  Write the new leaf to it: a child that names
+ *       file; else begin again.  Mark the empty file as a new leaf; sync it.
+ *       Write the new leaf to it: a child that names
  *       its parent by the name that the parent has at the end; with the owner,
  *       the mode and the attributes of the old leaf.
  *   L3  Write the intent.
  *   L4  Link the old leaf to KEEP.
  *   L5  Mark the old leaf, and remove its write bits.
  *   L6  Rename .NAME.leaf to NAME.  From here on the disk has the new leaf.
+ *       When the name is durable, remove the mark.
  *   L7  Remove the intent.
  *
  * NAME never disappears: rename replaces it.
@@ -29,18 +31,20 @@
  * RECOVERY, with NAME's file locked.  Where there is an intent, L6 was not
  * reached if .NAME.leaf exists or KEEP is the same file as NAME: then steps L2
  * to L5 are undone.  Else the replacement is complete; L6 is made durable, and
- * L7 follows.  A .NAME.leaf without an intent is removed.  A failure of L3 to
- * L6 is undone in the same way.
- * Where there is an intent, neither NAME nor KEEP gets a child but .NAME.leaf:
- * the recovery is done before (settled-parent.h).  A further name of the file,
- * a hard link, may get one: then the undo gives no write bits back.
+ * L7 follows.  A .NAME.leaf without an intent is removed, if it is empty or has
+ * the mark of L2: a file that another program gave such a name stays.  A
+ * failure of L3 to L6 is undone in the same way. Where there is an intent,
+ * neither NAME nor KEEP gets a child but .NAME.leaf: the recovery is done
+ * before (settled-parent.h).  A further name of the file, a hard link, may get
+ * one: then the undo gives no write bits back.
  *
  * FILES WITHOUT A NAME.  A .NAME.leaf that a crash left may be removed by a
  * process that has not locked NAME: a snapshot is deleted, and the file may be
  * its child; or NAME is a parent that others read (img/replace-image.h).  Every
  * process, the one that recovers too, removes it in this order:
  *   U1  Open it; lock this file against all others.
- *   U2  Check that no intent names it, unless NAME is locked.
+ *   U2  Check that no intent names it, unless NAME is locked; and that it is
+ *       empty or has the mark, unless an intent names it.
  *   U3  Check that the name .NAME.leaf still is this file.
  *   U4  Remove the name .NAME.leaf, of this directory.
  * Its maker has it locked from L2 to the end of L7.  So U1 succeeds
@@ -76,6 +80,9 @@
 #include "store/image-names.h"
 #include "store/leaf-intent.h"
 #include "store/snapshot.h"
+
+/* The attribute of a .NAME.leaf that leaf_create made. */
+#define NEW_LEAF_MARK "user.vhdfs.new-leaf"
 
 static bool is_same_file(const struct leaf_place *place, const char *name)
 {
@@ -136,6 +143,17 @@ static int lock_rest(const struct leaf_place *place, struct io **ret)
 	return r < 0 ? r : 1;
 }
 
+/* U2.  A file system without attributes has no marks.  A process may have died
+ * before the mark. */
+static bool is_new_leaf(const struct io *io)
+{
+	struct stat st;
+
+	return fgetxattr(io->fd, NEW_LEAF_MARK, NULL, 0) >= 0 ||
+	       errno == EOPNOTSUPP ||
+	       (fstat(io->fd, &st) == 0 && st.st_size == 0);
+}
+
 int leaf_remove_new(const struct leaf_place *place)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
@@ -144,7 +162,8 @@ int leaf_remove_new(const struct leaf_place *place)
 	if (place->made >= 0)
 		return is_leaf_of(place, place->made) ? unlink_leaf(place) : 0;
 	r = lock_rest(place, &io);
-	if (r <= 0 || !is_leaf_of(place, io->fd))
+	if (r <= 0 || !is_leaf_of(place, io->fd) ||
+	    (!exists(place, place->intent) && !is_new_leaf(io)))
 		return r < 0 ? r : 0;
 	return unlink_leaf(place);
 }
@@ -161,15 +180,17 @@ static int take_rest(const struct leaf_place *place, struct io **ret)
 			    "%s: a snapshot or a revert was interrupted; "
 			    "another one finishes or undoes it",
 			    place->path);
-	return is_leaf_of(place, (*ret)->fd);
+	return is_new_leaf(*ret) && is_leaf_of(place, (*ret)->fd);
 }
 
 int leaf_remove_rest(const struct leaf_place *place)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
-	int r = take_rest(place, &io);
+	int r = take_rest(place, &io), rc = 0;
 
-	return r <= 0 ? r : unlink_leaf(place);
+	if (r > 0)
+		rc = unlink_leaf(place);
+	return rc < 0 ? rc : r;
 }
 
 /* With the write bits, without which an owner may not.  A file system without
@@ -301,7 +322,23 @@ int leaf_recover(const struct leaf_place *place, bool *ret_done)
 	return r < 0 ? r : 0;
 }
 
-/* Creates .NAME.leaf and locks it.  1: another process removed the name. */
+/* No contents become durable without the mark. */
+static int mark_new_leaf(const struct leaf_place *place, int fd)
+{
+	if (fsetxattr(fd, NEW_LEAF_MARK, "1", 1, 0) < 0)
+		return errno == EOPNOTSUPP
+			       ? 0
+			       : fail_errno(-errno,
+					    "%s/%s: attribute " NEW_LEAF_MARK,
+					    place->dir, place->leaf);
+	if (fsync(fd) < 0)
+		return fail_errno(-errno, "%s/%s: fsync", place->dir,
+				  place->leaf);
+	return 0;
+}
+
+/* Creates .NAME.leaf, locks and marks it.  1: another process removed the name.
+ */
 static int create_locked(const struct leaf_place *place, struct io **ret)
 {
 	_cleanup_(io_close_p) struct io *io = NULL;
@@ -310,6 +347,11 @@ static int create_locked(const struct leaf_place *place, struct io **ret)
 			S_IRUSR | S_IWUSR);
 	int r;
 
+	if (fd < 0 && errno == EEXIST)
+		return fail(-EEXIST,
+			    "%s/%s: was not made by vhdfs, which needs this "
+			    "name; give that file another one",
+			    place->dir, place->leaf);
 	if (fd < 0)
 		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
 	r = io_file_from_fd(fd, place->io->name, true, &io);
@@ -318,8 +360,12 @@ static int create_locked(const struct leaf_place *place, struct io **ret)
 		r = io_file_lock_unregistered(io, IO_LOCK_EXCLUSIVE);
 	if (r < 0 || !is_leaf_of(place, io->fd))
 		return r < 0 ? r : 1;
-	*ret = steal(io);
-	return 0;
+	r = mark_new_leaf(place, io->fd);
+	if (r < 0)
+		(void)unlink_leaf(place);
+	else
+		*ret = steal(io);
+	return r;
 }
 
 /* It keeps its lock until leaf_place_fini. */
@@ -440,6 +486,16 @@ int leaf_rename(const struct leaf_place *place)
 	if (renameat(place->fd, place->leaf, place->fd, place->name) < 0)
 		return fail_errno(-errno, "%s: rename", place->path);
 	return 0;
+}
+
+int leaf_sync_rename(const struct leaf_place *place)
+{
+	int r = leaf_sync_dir(place);
+
+	/* A mark that stays tells nothing of a file of another name. */
+	if (r == 0)
+		(void)lent_bit_remove_attribute(place->made, NEW_LEAF_MARK);
+	return r;
 }
 
 void leaf_undo(const struct leaf_place *place, struct protected_parent *parent)

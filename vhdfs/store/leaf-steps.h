@@ -28,7 +28,8 @@ int leaf_recover(const struct leaf_place *place, bool *ret_done);
 mode_t leaf_lost_write_bits(struct leaf_place *place);
 
 /* L2: a new file .NAME.leaf, the caller's to close, which is locked until
- * leaf_place_fini; then its contents, a child of parent. */
+ * leaf_place_fini; then its contents, a child of parent.  -EEXIST: a file of
+ * that name is another program's. */
 int leaf_create(struct leaf_place *place, struct io **ret);
 int leaf_write(const struct leaf_place *place,
 	       const struct protected_parent *parent, struct io *io);
@@ -37,14 +38,17 @@ int leaf_link(const struct leaf_place *place, const char *keep);
 /* L5.  mark may be null. */
 int leaf_mark(const struct leaf_place *place, const char *mark,
 	      struct protected_parent *parent);
-/* L6, which leaf_sync_dir (leaf-place.h) makes durable. */
+/* L6, which leaf_sync_rename makes durable. */
 int leaf_rename(const struct leaf_place *place);
+int leaf_sync_rename(const struct leaf_place *place);
 
 /* Removes .NAME.leaf, if there is one: this process's, or one that no process
- * has locked.  See FILES WITHOUT A NAME in leaf-steps.c.  -EBUSY: another
- * process is at work on it. */
+ * has locked.  See FILES WITHOUT A NAME in leaf-steps.c.  A file of that name
+ * which leaf_create did not make stays, and that is no failure.  -EBUSY:
+ * another process is at work on it. */
 int leaf_remove_new(const struct leaf_place *place);
-/* The same of a file that no intent names.  -EBUSY also: one does. */
+/* The same of a file that no intent names.  1: it is gone; 0: there is none, or
+ * another program's; -EBUSY also: an intent names it. */
 int leaf_remove_rest(const struct leaf_place *place);
 /* Takes over a .NAME.leaf of a process that died, as if leaf_create had made
  * it. 1; 0: there is none; -EBUSY: as leaf_remove_rest. */

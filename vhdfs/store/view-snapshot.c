@@ -340,7 +340,7 @@ static void take_back(struct making *m)
 static int use_new_chain(struct making *m, struct chain **ret_old)
 {
 	struct store_image *image = m->image;
-	int r = leaf_sync_dir(&m->place);
+	int r = leaf_sync_rename(&m->place);
 
 	*ret_old = image->chain;
 	image->chain = steal(m->chain);
