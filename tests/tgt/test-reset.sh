@@ -160,6 +160,25 @@ test_reset_of_an_empty_child_of_a_snapshot_makes_a_fresh_disk() {
 	equal "old images" 1 "$(old_images pc1 | wc -l)"
 }
 
+# What the image shows is in the snapshot, which stays.
+test_old_image_without_data_takes_the_place_of_none_with_data() {
+	local first
+
+	start_fleet pc1
+	echo 'keep = 1' >>"$scratch/fleet.conf"
+	use_disk pc1 first
+	expect 0 glue reset pc1
+	first=$(old_images pc1)
+	use_disk pc1 second
+	vhdfs-img snapshot "$scratch/store/clients/pc1.vhdx" monday
+	expect 0 glue reset pc1
+	equal "old images" 2 "$(old_images pc1 | wc -l)"
+	equal "the older one" "$first" "$(old_images pc1 | head -n 1)"
+	use_disk pc1 third
+	expect 0 glue reset pc1
+	equal "old images" 1 "$(old_images pc1 | wc -l)"
+}
+
 # The format of the master has changed: the client keeps its disk and boots from
 # it, after a restart too, until it is reset.
 test_client_of_a_master_in_another_format_keeps_its_disk_until_reset() {

@@ -16,7 +16,8 @@
  *      complete
  *   5. the old images with the smallest stamps are removed, except as many as
  *      `keep' says, those that are younger than `keep-age', and those with
- *      children
+ *      children.  One with data stays until there are as many newer ones with
+ *      data: an image that only shows a snapshot takes the place of none
  *   6. the target is created, its disk is the fresh image, and the client is
  *      admitted                                             (execute.c)
  *
@@ -51,6 +52,7 @@
 #include "store/leaf-replace.h"
 #include "tgt-glue/base/events.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/image-parent.h"
 #include "tgt-glue/reconcile/kept-image.h"
 #include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/config/children.h"
@@ -346,10 +348,34 @@ static int read_limit(const struct reset *reset, int64_t *ret)
 	return 0;
 }
 
+static bool holds_nothing(const struct reset *reset, const char *name)
+{
+	return image_holds_nothing(reset->fleet,
+				   arena_printf(reset->clients->arena, "%s/%s",
+						reset->directory, name));
+}
+
 /* 5.  The image that this run renamed is removed only if keep is 0. */
-static void remove_oldest(struct reset *reset)
+static void remove_images(struct reset *reset, const struct old_images *images,
+			  int64_t limit)
 {
 	const unsigned keep = reset->disk->keep;
+	unsigned with_data = 0; /* of the newer ones */
+
+	for (size_t i = 0; keep < images->n && i < images->n; i++) {
+		const char *name = images->v[i].name;
+		const bool data =
+			with_data < keep && !holds_nothing(reset, name);
+
+		if (i >= keep && !data && images->v[i].stamp <= limit &&
+		    (!keep || !is_own(reset, name)))
+			remove_old(reset, name);
+		with_data += data;
+	}
+}
+
+static void remove_oldest(struct reset *reset)
+{
 	struct old_images old_images;
 	int64_t limit;
 
@@ -358,10 +384,7 @@ static void remove_oldest(struct reset *reset)
 		note(reset, "old images stay: %s", error_text());
 		return;
 	}
-	for (size_t i = keep; i < old_images.n; i++)
-		if (old_images.v[i].stamp <= limit &&
-		    (!keep || !is_own(reset, old_images.v[i].name)))
-			remove_old(reset, old_images.v[i].name);
+	remove_images(reset, &old_images, limit);
 	for (size_t i = 0; i < old_images.odd.n; i++)
 		note(reset,
 		     "%s/%s stays: expected a stamp as 20260131T235959.000001Z at the end of its name, found another; remove it with rm when it is not wanted",
