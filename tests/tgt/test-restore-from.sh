@@ -302,6 +302,26 @@ test_copy_that_is_not_sound_is_not_restored() {
 	nothing_unfinished
 }
 
+# The next restore may be of a later backup, with another stamp.
+test_unfinished_file_of_a_killed_restore_is_removed_by_the_next() {
+	local left=$scratch/store/clients/.pc1.vhdx.20260101T000000.000000Z.new
+
+	start_fleet pc1
+	mkdir -p "$scratch/store/disks/home"
+	touch "$left" "$scratch/store/disks/home/${left##*/}" \
+		"$scratch/store/clients/.mine.new" \
+		"$scratch/store/clients/.pc1.vhdx.next.new"
+	exec 5<"$left"
+	flock --shared 5
+	expect 0 glue restore --from "$scratch/$dir" pc1
+	did "^disks/home/.pc1.vhdx.*.new: removed; an interrupted restore left it"
+	[ -e "$left" ] || fail "expected that a file which is locked stays"
+	exec 5<&-
+	expect 0 glue restore --from "$scratch/$dir" pc1
+	equal "files" ".mine.new .pc1.vhdx.next.new" \
+		"$(find "$scratch/store" -name '*.new' -printf '%f\n' | sort | paste -sd ' ')"
+}
+
 # The master in fleet.conf may be a link to the file that images name.
 test_link_to_a_master_is_backed_up_and_restored() {
 	requires_initiator

@@ -4,6 +4,7 @@
 
 #include "tgt-glue/backup/restore.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -24,6 +25,58 @@
 #include "tgt-glue/reconcile/old-images.h"
 #include "tgt-glue/reconcile/space.h"
 #include "tgt-glue/reconcile/spare.h"
+
+/* Below it, the directories of data disks, each with images of clients. */
+#define DISKS_DIRECTORY "disks"
+
+/* Is it the name of an old image that is being copied? */
+static bool is_unfinished(const char *name)
+{
+	static const char ending[] = ".new";
+	const size_t n = strlen(name), m = sizeof ending - 1;
+	_cleanup_free_ char *old = n > m && !strcmp(name + n - m, ending)
+					   ? strndup(name, n - m)
+					   : NULL;
+	_cleanup_free_ char *image = old ? put_aside_image_name(old) : NULL;
+
+	return image && name_is_image(image);
+}
+
+/* A file that stays does no harm. */
+static void remove_unfinished(int dir, const char *name, const char *below)
+{
+	_cleanup_close_ int fd = openat(
+		dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return;
+	if (unlinkat(dir, name, 0) < 0)
+		print_line(stderr, "tgt-glue: warning: %s/%s: not removed: %s",
+			   below, name, strerror(errno));
+	else
+		print_line(stdout,
+			   "%s/%s: removed; an interrupted restore left it",
+			   below, name);
+}
+
+/* 1, the end, of a directory of images in the store; and of those in it. */
+static void remove_all_unfinished(struct restoring *restoring,
+				  const char *below, bool deep)
+{
+	_cleanup_closedir_ DIR *dir =
+		root_dir_opendir(&restoring->fleet->rootdir, below);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (is_unfinished(e->d_name))
+			remove_unfinished(dirfd(dir), e->d_name, below);
+		else if (deep && *e->d_name != '.')
+			remove_all_unfinished(restoring,
+					      arena_printf(&restoring->arena,
+							   "%s/%s", below,
+							   e->d_name),
+					      false);
+}
 
 int restoring_open(struct restoring *restoring, const struct fleet *fleet,
 		   const char *path)
@@ -49,6 +102,10 @@ int restoring_open(struct restoring *restoring, const struct fleet *fleet,
 			  &fleet->rootdir, &restoring->arena);
 	/* Of the store's old images none is removed. */
 	restoring->transfer.keep = UINT_MAX;
+	if (r == 0) {
+		remove_all_unfinished(restoring, CLIENTS_DIRECTORY, false);
+		remove_all_unfinished(restoring, DISKS_DIRECTORY, true);
+	}
 	return r;
 }
 
@@ -59,9 +116,6 @@ void restoring_fini(struct restoring *restoring)
 	root_dir_fini(&restoring->from);
 	arena_fini(&restoring->arena);
 }
-
-/* Below it, the directories of data disks, each with images of clients. */
-#define DISKS_DIRECTORY "disks"
 
 /* 2.  nftw has no argument for its function. */
 static struct restoring *walking;

@@ -5,7 +5,8 @@
  * ORDER, so that a restore that was interrupted at any step and is run again
  * ends in the same state; NAME is the path of a client's image in both:
  *
- *   1. lock the backup against another backup
+ *   1. lock the backup against another backup; remove the files .NAME.STAMP.new
+ *      of clients that interrupted restores left, and no restore has locked
  *   2. without names of clients: copy the images outside of clients and disks
  *      that the store does not have, and the links   (transfer.h, T1 to T5)
  *   for each client:

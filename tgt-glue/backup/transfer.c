@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -191,6 +192,8 @@ static int copy_to(struct transfer *t, struct io *io, const char *path,
 		r = atomic_file_replace(absolute, t->to->path, ret);
 	if (r < 0)
 		return r;
+	/* Tells it from one that an interrupted transfer left. */
+	(void)flock(ret->io->fd, LOCK_SH | LOCK_NB);
 	r = copy_file(io, ret->io, except, &copied);
 	t->copied += copied;
 	return r;

@@ -6,7 +6,8 @@
  * ORDER, of each file NAME, so that every directory has complete files at
  * every moment:
  *
- *   T1. create NAME.new, and copy; a NAME.new that was left is removed
+ *   T1. create NAME.new, lock it with flock, and copy; a NAME.new that was left
+ *       is removed
  *   T2. `vhdfs-img check' finds NAME.new sound, and its parents there
  *                                               (an image; not a parent)
  *   T3. a NAME that is there gets a second name .NAME.STAMP    (put-aside.h)
