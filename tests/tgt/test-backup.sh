@@ -411,6 +411,27 @@ test_snapshot_that_stays_is_named_and_removed_by_the_next_backup() {
 }
 
 # The client is reset to another master: the file is no snapshot of its image.
+# A file that cannot be read may be a child of the snapshot.
+test_unreadable_image_of_no_client_is_named_and_all_clients_are_copied() {
+	local junk=$scratch/store/clients/junk.vhdx text
+
+	start_fleet pc1
+	{
+		printf vhdxfile
+		head -c 100000 /dev/zero
+	} >"$junk"
+	for text in one two; do
+		use_disk pc1 $text
+		expect 1 glue backup "$scratch/$dir"
+		did '^pc1: clients/pc1.vhdx is backed up, '
+		said 'its snapshot clients/pc1@tgt-glue-backup.vhdx stays: .*junk\.vhdx'
+	done
+	same_disk clients/pc1.vhdx
+	rm "$junk"
+	expect 0 glue backup "$scratch/$dir"
+	no_snapshot
+}
+
 test_backup_goes_on_beside_a_snapshot_from_before_a_reset() {
 	local left=clients/pc1@tgt-glue-backup.vhdx
 

@@ -11,12 +11,14 @@
  *   for each client:
  *   B3. remove the snapshots of NAME that interrupted backups left.  After a
  *       reset such a file is no snapshot of NAME any more, and an image that
- * was put aside may need it: it stays, and another name is used B4. take a
- * snapshot of NAME: the client goes on in a child of it B5. copy the parents of
- * the snapshot, and the client's master with its parents, which DIR does not
- * have, the last one first    (transfer.h) B6. copy the snapshot to DIR/NAME;
- * the NAME before is put aside, and removed only when the new one is complete
- * (transfer.h) B7. remove the snapshot, also after a failure of 5 or 6
+ *       was put aside may need it; or a file of the directory that cannot be
+ *       read may: it stays, and another name is used
+ *   B4. take a snapshot of NAME: the client goes on in a child of it
+ *   B5. copy the parents of the snapshot, and the client's master with its
+ *       parents, which DIR does not have, the last one first    (transfer.h)
+ *   B6. copy the snapshot to DIR/NAME; the NAME before is put aside, and
+ *       removed only when the new one is complete               (transfer.h)
+ *   B7. remove the snapshot, also after a failure of 5 or 6
  *
  * The client's disk is the same at every moment.  No lock that other commands
  * need is held: a client of which another command changes the image fails here,
@@ -230,23 +232,40 @@ static void warn_left(const struct job *job)
 			shell_path(fleet->store, job->snapshot));
 }
 
+/* After remove_snapshot failed. */
+static void warn_stays(struct job *job)
+{
+	print_line(
+		stderr,
+		"tgt-glue: %s: warning: its snapshot %s stays: %s; the next backup removes it, or `vhdfs-img delete-snapshot %s %s'",
+		job->disk->client->name, job->snapshot, error_text(),
+		shell_word(job->absolute), job->name);
+	job->backup->failed = true;
+}
+
 /* B3.  Sets a name that is free. */
 static int choose_name(struct job *job)
 {
 	enum { NAMES = 9 };
 	unsigned chosen = 0;
+	struct error why;
 
 	for (unsigned n = 1; n <= NAMES; n++) {
 		int r;
 
 		set_name(job, n);
 		r = remove_snapshot(job);
-		if (r < 0 && is_snapshot(job))
+		why = *error_last();
+		if (r == -EINTR)
 			return r;
-		if (r < 0)
+		if (r < 0 && is_snapshot(job)) {
+			error_set(&why);
+			warn_stays(job);
+		} else if (r < 0) {
 			warn_left(job);
-		else if (!chosen)
+		} else if (!chosen) {
 			chosen = n;
+		}
 	}
 	if (!chosen)
 		return fail(
@@ -314,13 +333,7 @@ static int back_up(struct job *job)
 	why = *error_last();
 	removed = remove_snapshot(job);
 	if (removed < 0)
-		print_line(
-			stderr,
-			"tgt-glue: %s: warning: its snapshot %s stays: %s; the next backup removes it, or `vhdfs-img delete-snapshot %s %s'",
-			job->disk->client->name, job->snapshot, error_text(),
-			shell_word(job->absolute), job->name);
-	if (removed < 0)
-		job->backup->failed = true;
+		warn_stays(job);
 	error_set(&why);
 	return r;
 }
