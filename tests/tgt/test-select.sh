@@ -119,6 +119,20 @@ test_missing_secrets_are_made_without_a_question() {
 	equal "secrets" 5 "$(secrets | wc -w)"
 }
 
+test_missing_secrets_without_a_place_for_them_are_reported() {
+	start_room
+	sed -i '/^secret-dir/d' "$scratch/fleet.conf"
+	expect 0 glue secret --all --missing </dev/null
+	said "^tgt-glue: secret: 4 clients have \(pc01 and others\) no secret and no place for one: .*add .secret-dir = secrets. to \[defaults\] of $scratch/fleet.conf"
+	sed -i 's/^\[client pc03\]/&\nsecret = secretofpc1234/; s/^\[client pc02\]/&\nopen = yes/' \
+		"$scratch/fleet.conf"
+	expect 0 glue secret --missing 'pc0*' </dev/null
+	said '^tgt-glue: secret: 1 client has \(pc01\) no secret '
+	sed -i 's/^\[defaults\]/&\nsecret-dir = secrets/' "$scratch/fleet.conf"
+	expect 0 glue secret --missing pc01 </dev/null
+	[ ! -s "$scratch/stderr" ] || fail "expected no message"
+}
+
 test_each_secret_is_another_but_for_the_same_user() {
 	start_room
 	sed -i 's/^match = pc02.*/&\nuser = room/' "$scratch/fleet.conf"

@@ -104,6 +104,31 @@ static int renew(struct new_secrets *s, const struct client *client)
 	return 0;
 }
 
+/* Has --missing no file to write for a client that has no secret?  Then it says
+ * what fleet.conf lacks. */
+static void report_no_place(const struct command_line *line,
+			    const struct fleet *fleet,
+			    const struct strings *names)
+{
+	const char *first = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < names->n; i++) {
+		const struct client *client = fleet_client(fleet, names->v[i]);
+
+		if (client->secret_file || client->secret || client->open)
+			continue;
+		first = first ? first : client->name;
+		n++;
+	}
+	if (n)
+		print_line(
+			stderr,
+			"tgt-glue: secret: %zu client%s (%s%s) no secret and no place for one: expected secret-dir or secret-file, found neither; add `secret-dir = secrets' to [defaults] of %s, and type the command again",
+			n, n == 1 ? " has" : "s have", first,
+			n == 1 ? "" : " and others", line->config);
+}
+
 /* Whether --missing leaves the client alone. */
 static bool is_left(const struct command_line *line,
 		    const struct client *client)
@@ -131,5 +156,7 @@ int command_secret(const struct command_line *line)
 		if (!is_left(line, client) && renew(&s, client) < 0)
 			code = command_failed();
 	}
+	if (code == CLI_DONE && line->missing)
+		report_no_place(line, &fleet, &names);
 	return code;
 }
