@@ -195,8 +195,29 @@ test_explain_says_where_each_value_comes_from() {
 	expect 0 glue check --explain other
 	explained keep 1 default
 	explained address 127.0.0.1 "$conf:$(line_of 'address = 127.0.0.1') \[defaults\]"
-	expect_error 1 "client: expected one of fleet.conf, found 'none'" \
+	expect_error 1 "check: expected a client of .*, found 'none'" \
 		glue check --explain none
+}
+
+# titles: prints the clients that check --explain showed, in one line.
+titles() {
+	sed -n 's/^client \([^ ]*\) (.*/\1/p' "$scratch/stdout" | paste -sd ' '
+}
+
+test_explain_takes_patterns_and_groups() {
+	name_store
+	write_fleet pc1 pc2 other <<-END
+		[group room]
+		match = pc2 other
+	END
+	expect 0 glue check --explain 'pc*'
+	equal "clients" "pc1 pc2" "$(titles)"
+	expect 0 glue check --explain @room
+	equal "clients" "pc2 other" "$(titles)"
+	expect_error 1 "check: expected a group of .*, found '@none'" \
+		glue check --explain @none
+	equal "offered" "@room" \
+		"$(tgt-glue --complete --config "$scratch/fleet.conf" check --explain @r)"
 }
 
 test_explain_shows_a_client_with_mistakes() {

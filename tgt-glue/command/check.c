@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* tgt-glue check: report every mistake in fleet.conf, and masters that depend
- * on a client; or explain a client; or report every unsound image. */
+ * on a client; or explain clients; or report every unsound image. */
 #include "config.h"
 
 #include <stdio.h>
@@ -61,7 +61,7 @@ int command_check(const struct command_line *line)
 		return check_images(line, rate);
 	r = command_load(line, &fleet);
 	if (line->explain && (r == 0 || fleet.conf.n_mistakes)) {
-		const int code = explain_client(line, &fleet);
+		const int code = explain_clients(line, &fleet);
 
 		return r < 0 ? CLI_FAILED : code;
 	}

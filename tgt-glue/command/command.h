@@ -15,7 +15,7 @@ enum { EXIT_SKIPPED = 4 };
 /* The values of the options, null where not given, and the operands. */
 struct command_line {
 	const char *config;
-	const char *explain; /* a client's name */
+	const char *explain; /* a client's name, a pattern or @GROUP */
 	bool wait;
 	const char *force; /* a client's name */
 	bool remove;       /* many targets, too */

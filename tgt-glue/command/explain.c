@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Explanation of a client: each value, and where it comes from. */
+/* Explanation of clients: each value, and where it comes from. */
 #include "config.h"
 
 #include "tgt-glue/command/explain.h"
@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/printable.h"
+#include "tgt-glue/command/select.h"
 #include "tgt-glue/config/sections.h"
 
 struct explaining {
@@ -123,20 +124,34 @@ static const struct conf_client *own_section(const struct conf *conf,
 	return NULL;
 }
 
-int explain_client(const struct command_line *line, struct fleet *fleet)
+static void print_client(struct fleet *fleet, const struct client *client)
 {
 	struct conf *conf = &fleet->conf;
-	const struct client *client =
-		command_client(line, fleet, line->explain);
 	struct explaining e = { .fleet = fleet, .client = client };
 
-	if (!client)
-		return CLI_FAILED;
 	e.sections = sections_of(conf, own_section(conf, client->name));
 	print_line(stdout, "client %s (%s), then %s", client->name,
 		   conf_place(conf, client->line), section_names(&e));
 	for (int key = 0; key < CLIENT_KEYS; key++)
 		print_key(&e, (enum client_key)key);
-	print_unused_groups(conf);
-	return CLI_DONE;
+}
+
+int explain_clients(const struct command_line *line, struct fleet *fleet)
+{
+	char *word[] = { (char *)line->explain, NULL };
+	struct command_line selection = *line;
+	struct strings names = { 0 };
+	int code;
+
+	selection.clients = word;
+	code = select_clients(&selection, fleet, "check", &fleet->conf.arena,
+			      &names);
+	for (size_t i = 0; i < names.n; i++) {
+		if (i)
+			print_line(stdout, "%s", "");
+		print_client(fleet, fleet_client(fleet, names.v[i]));
+	}
+	if (code == CLI_DONE)
+		print_unused_groups(&fleet->conf);
+	return code;
 }

@@ -20,8 +20,8 @@
 #define DEFAULT_CONFIG CONFDIR "/fleet.conf"
 
 static const struct cli_option check_options[] = {
-	CLI_VALUE(explain, "explain", "CLIENT", "<client>",
-		  "print each value of this client, and where it comes from"),
+	CLI_VALUE(explain, "explain", "CLIENT", SELECT_KIND,
+		  "print each value of these clients, and where it comes from"),
 	CLI_FLAG(images, "images", "check all images of the store instead"),
 	CLI_VALUE(rate, "rate", "SIZE", NULL,
 		  "read at most SIZE a second of the images"),
@@ -31,6 +31,7 @@ static const struct cli_option check_options[] = {
 static const struct cli_command check_command = {
 	.name = "check",
 	.summary = "name every mistake in fleet.conf, or every unsound image",
+	.notes = SELECT_NOTES,
 	.options = check_options,
 	.run = command_check,
 };
