@@ -469,4 +469,30 @@ test_unfinished_replacement_hides_no_snapshot() {
 	equal snapshots 3 "$(vhdfs-img snapshots --json p.vhdx | jq length)"
 }
 
+# long_name N: the file name of an image, of that many bytes.
+long_name() {
+	printf '%*s.vhdx' $(($1 - 5)) '' | tr ' ' x
+}
+
+test_limits_of_names_are_told_and_nothing_is_changed() {
+	local name
+
+	cd "$scratch" || exit
+	name=$(long_name 244)
+	vhdfs-img create --size 8M "$name"
+	expect_error 1 "$name: file name: expected at most 243 bytes, .* found 244" \
+		vhdfs-img snapshot "$name" s
+	equal "files" "$name" "$(ls -A -I stdout -I stderr)"
+	rm "$name"
+	name=$(long_name 240)
+	vhdfs-img create --size 8M "$name"
+	expect 0 vhdfs-img snapshot "$name" s
+	expect_error 1 "$name: file name: expected at most 255 bytes, found 265" \
+		vhdfs-img revert "$name" s
+	expect_error 1 "$name: file name: expected at most 255 bytes, found 257" \
+		vhdfs-img snapshot "$name" "$(printf '%015d' 0)a"
+	equal "files" 2 "$(ls -A -I stdout -I stderr | wc -l)"
+	expect 0 vhdfs-img delete-snapshot "$name" s
+}
+
 run_tests

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,14 +40,35 @@ static int check_folded(const struct leaf_place *place, DIR *dir,
 	return 0;
 }
 
+/* The longest hidden name of a replacement is .NAME.intent.new. */
+enum { IMAGE_NAME_MAX = NAME_MAX - (sizeof "..intent.new" - 1) };
+
+static int check_lengths(const struct leaf_place *place, const char *keep)
+{
+	if (strlen(place->name) > IMAGE_NAME_MAX)
+		return fail(-ENAMETOOLONG,
+			    "%s: file name: expected at most %d bytes, so that "
+			    "names can be made from it, found %zu; give the "
+			    "image a shorter name",
+			    place->path, (int)IMAGE_NAME_MAX,
+			    strlen(place->name));
+	if (keep && strlen(keep) > NAME_MAX)
+		return fail(-ENAMETOOLONG,
+			    "%s: file name: expected at most %d bytes, found "
+			    "%zu in the name %s of its present state; give "
+			    "the image, or the snapshot, a shorter name",
+			    place->path, NAME_MAX, strlen(keep), keep);
+	return 0;
+}
+
 int leaf_check_keep(const struct leaf_place *place, const char *keep)
 {
 	struct stat st;
 	DIR *dir;
-	int fd, r;
+	int fd, r = check_lengths(place, keep);
 
-	if (!keep)
-		return 0;
+	if (r < 0 || !keep)
+		return r;
 	if (fstatat(place->fd, keep, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return fail(-EEXIST, "%s/%s: file exists", place->dir, keep);
 	fd = openat(place->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
