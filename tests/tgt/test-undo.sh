@@ -512,4 +512,32 @@ test_names_of_snapshots_that_tgt_glue_makes_are_refused() {
 	expect 0 glue snapshot publishing pc1
 }
 
+# The client's master was in another format before.
+test_snapshot_of_an_image_in_another_format_is_listed_and_removed() {
+	local file
+
+	start_fleet pc1
+	file=clients/pc1@monday.vhd
+	cd "$store/clients" || exit
+	vhdfs-img create --size 64M base.vhd
+	vhdfs-img create --parent base.vhd pc1.vhd
+	vhdfs-img snapshot --note before pc1.vhd monday
+	cp -a pc1@monday.vhd pc1@copy.vhdx
+	rm pc1.vhd
+	cd - >/dev/null || exit
+	equal "states" "monday.vhd now" "$(states pc1)"
+	equal "file" "$file" "$(state pc1 monday.vhd file)"
+	equal "note" before "$(state pc1 monday.vhd note)"
+	equal "related" false "$(state pc1 monday.vhd related)"
+	expect 1 glue restore pc1 monday.vhd
+	said "$file: expected the format of clients/pc1.vhdx, found another"
+	vhdfs-img create --parent "$store/$file" "$store/clients/kid.vhd"
+	expect 1 glue disks --remove pc1 monday.vhd
+	said "parent of clients/kid.vhd"
+	rm "$store/clients/kid.vhd"
+	expect 0 glue disks --remove pc1 monday.vhd
+	did "^pc1: $file: removed$"
+	equal "states" now "$(states pc1)"
+}
+
 run_tests

@@ -4,7 +4,8 @@
  *
  * ORDER
  *
- *   1. old images, under the lock: none is brought back meanwhile
+ *   1. old images, and snapshots of an image in another format, which have
+ *      no children then, under the lock: none is brought back meanwhile
  *   2. without the lock, because it may copy data and take long: snapshots, the
  *      newest first, by `vhdfs-img delete-snapshot': what only a snapshot holds
  *      goes to its children
@@ -62,6 +63,11 @@ static void choose(struct removal *removal, const char *which)
 		report(removal, NULL, error_last()->code);
 }
 
+static bool is_plain(const struct saved_state *state)
+{
+	return state->kind == STATE_OLD || state->other_format;
+}
+
 /* 1 */
 static void remove_old(struct removal *removal)
 {
@@ -69,7 +75,7 @@ static void remove_old(struct removal *removal)
 		const struct saved_state *state = &removal->states.v[i];
 		const struct orphan image = { .path = state->file };
 
-		if (removal->chosen[i] && state->kind == STATE_OLD)
+		if (removal->chosen[i] && is_plain(state))
 			report(removal, state,
 			       orphan_remove(&removal->fleet, &removal->images,
 					     &image));
@@ -99,7 +105,7 @@ static void remove_snapshots(struct removal *removal)
 	for (size_t i = 0; i < removal->states.n; i++) {
 		const struct saved_state *state = &removal->states.v[i];
 
-		if (removal->chosen[i] && state->kind != STATE_OLD)
+		if (removal->chosen[i] && !is_plain(state))
 			report(removal, state, delete_snapshot(removal, state));
 	}
 }

@@ -29,7 +29,9 @@ struct list {
 
 static json_t *related(const struct saved_state *state)
 {
-	return state->snapshot ? json_boolean(!state->unrelated) : json_null();
+	return state->snapshot || state->other_format
+		       ? json_boolean(!state->unrelated)
+		       : json_null();
 }
 
 static json_t *describe(const struct disk *disk,

@@ -52,7 +52,8 @@ void offer_snapshots(const struct fleet *fleet, const char *disk,
 			states_of(&arena, fleet, &fleet->clients[i], disk);
 
 		for (size_t k = 0; k < states.n; k++)
-			if (states.v[k].kind == STATE_SNAPSHOT)
+			if (states.v[k].kind == STATE_SNAPSHOT &&
+			    states.v[k].snapshot)
 				strings_add_once(&arena, &names,
 						 states.v[k].snapshot);
 	}

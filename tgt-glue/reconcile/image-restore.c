@@ -133,6 +133,14 @@ static int find_state(struct clients *clients, const struct disk *disk,
 	return error_last()->code;
 }
 
+static int fail_format(const struct disk *disk, const struct saved_state *state)
+{
+	return fail(
+		-EINVAL,
+		"%s: expected the format of %s, found another; write the master that it had into fleet.conf first",
+		state->file, disk->child);
+}
+
 /* An old image takes the client's name, so it has the client's format. */
 static int check_old(struct clients *clients, const struct disk *disk,
 		     const struct saved_state *state)
@@ -144,10 +152,7 @@ static int check_old(struct clients *clients, const struct disk *disk,
 
 	if (strncmp(name, ending, strlen(ending)) != 0 ||
 	    name[strlen(ending)] != '.')
-		return fail(
-			-EINVAL,
-			"%s: expected the format of %s, found another; write the master that it had into fleet.conf first",
-			state->file, disk->child);
+		return fail_format(disk, state);
 	if (fleet_stat(clients->fleet, state->file, &st) < 0)
 		return 0;
 	return image_reset_check_childless(clients, disk, state->file, &st);
@@ -161,6 +166,8 @@ static int check_state(struct clients *clients, const struct disk *disk)
 
 	if (r < 0 || !state)
 		return r;
+	if (state->other_format)
+		return fail_format(disk, state);
 	r = saved_state_check(clients->fleet, state);
 	if (r == 0 && state->kind == STATE_OLD)
 		return check_old(clients, disk, state);

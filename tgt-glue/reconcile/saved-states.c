@@ -4,6 +4,7 @@
 
 #include "tgt-glue/reconcile/saved-states.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +16,7 @@
 #include "base/error.h"
 #include "chain/chain.h"
 #include "chain/parent-cache.h"
+#include "format/registry.h"
 #include "store/image-names.h"
 #include "store/snapshot.h"
 #include "tgt-glue/reconcile/image-parent.h"
@@ -145,6 +147,52 @@ static int add_old_images(const struct reading *reading, int dir)
 	return 0;
 }
 
+/* Adds the file if it is a snapshot of the client's image in that format. */
+static void add_of_format(const struct reading *reading, int dir,
+			  const char *file, const char *format)
+{
+	struct arena *arena = reading->arena;
+	const char *image = arena_printf(arena, "%s.%s",
+					 reading->disk->client->name, format);
+	_cleanup_free_ char *name = snapshot_name_within(image, file);
+	_cleanup_free_ char *date = NULL, *note = NULL;
+	_cleanup_close_ int fd =
+		name ? openat(dir, file, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+		     : -1;
+	struct saved_state *state;
+
+	if (fd < 0 || !snapshot_is_marked(fd, image))
+		return;
+	state = add(reading, STATE_SNAPSHOT,
+		    arena_printf(arena, "%s.%s", name, format),
+		    arena_printf(arena, "%s/%s", reading->directory, file));
+	date = snapshot_mark_value(fd, "date");
+	note = snapshot_mark_value(fd, "note");
+	if (date)
+		state->date = arena_strdup(arena, date);
+	if (note && *note)
+		state->note = arena_strdup(arena, note);
+	state->unrelated = state->other_format = true;
+}
+
+static int add_other_formats(const struct reading *reading, int dir_fd)
+{
+	const char *ending = strrchr(reading->disk->image, '.') + 1;
+	_cleanup_closedir_ DIR *dir =
+		fdopendir(openat(dir_fd, ".", O_RDONLY | O_CLOEXEC));
+	struct dirent *e;
+
+	for (errno = 0; dir && (e = readdir(dir)); errno = 0)
+		for (int i = 0; image_formats[i]; i++)
+			if (!image_format_is_raw(image_formats[i]) &&
+			    strcmp(image_formats[i]->name, ending) != 0)
+				add_of_format(reading, dir_fd, e->d_name,
+					      image_formats[i]->name);
+	return errno ? fail_errno(-errno, "%s/%s", reading->fleet->store,
+				  reading->directory)
+		     : 0;
+}
+
 static int newest_first(const void *pa, const void *pb)
 {
 	const struct saved_state *a = pa, *b = pb;
@@ -173,6 +221,8 @@ int saved_states_read(struct arena *arena, const struct fleet *fleet,
 	if (fleet_stat(fleet, disk->image, &st) == 0)
 		add(&reading, STATE_NOW, WHICH_NOW, disk->image);
 	r = add_snapshots(&reading);
+	if (r == 0)
+		r = add_other_formats(&reading, dir);
 	if (r == 0)
 		r = add_old_images(&reading, dir);
 	if (ret->n)

@@ -8,7 +8,8 @@
  *
  * Each state has a short name, its WHICH: `now', the name of a snapshot, `kept'
  * for the state to which a reset goes back (kept-image.h), or the stamp of an
- * old image.
+ * old image.  A snapshot of the client's earlier image in another format, as
+ * pc1@x.vhd beside pc1.vhdx, has the WHICH `x.vhd'.
  */
 #ifndef TGT_GLUE_RECONCILE_SAVED_STATES_H
 #define TGT_GLUE_RECONCILE_SAVED_STATES_H
@@ -20,16 +21,18 @@ enum saved_state_kind { STATE_NOW, STATE_SNAPSHOT, STATE_KEPT, STATE_OLD };
 struct saved_state {
 	enum saved_state_kind kind;
 	const char *which;
-	const char *snapshot; /* its name; null: of another kind */
-	const char *file;     /* path in the store */
-	const char *date;     /* as 2026-01-31T23:59:59Z */
-	uint64_t size;        /* of its own file on disk, bytes */
-	const char *note;     /* null: none */
+	/* Its name; null: of another kind, or of another format. */
+	const char *snapshot;
+	const char *file; /* path in the store */
+	const char *date; /* as 2026-01-31T23:59:59Z */
+	uint64_t size;    /* of its own file on disk, bytes */
+	const char *note; /* null: none */
 	/* Its nearest ancestor outside of the image's directory, a path in the
 	 * store; null: none, or unknown. */
 	const char *master;
 	bool unrelated;
-	const char *why; /* why its parents cannot be found; null: they can */
+	bool other_format; /* a snapshot of an image in another format */
+	const char *why;   /* why its parents cannot be found; null: they can */
 };
 
 struct saved_states {
