@@ -182,6 +182,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/migrate.h \
 	tgt-glue/reconcile/new-clients.c \
 	tgt-glue/reconcile/new-clients.h \
+	tgt-glue/reconcile/mount-probe.c \
+	tgt-glue/reconcile/mount-probe.h \
 	tgt-glue/reconcile/mount-reserve.c \
 	tgt-glue/reconcile/mount-reserve.h \
 	tgt-glue/reconcile/old-images.c \

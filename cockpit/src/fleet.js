@@ -5,8 +5,8 @@ import { Rates } from "./rates.js";
 
 const retrySeconds = 10;
 
-// What an earlier tgt-glue may leave out.  Of reserve, worker-deaths and watch,
-// null (unknown) says something else than a missing key.
+// What an earlier tgt-glue may leave out.  Of mounted and watch, null (unknown)
+// says something else than a missing key.
 const emptyStatus = {
     tgtd: true,
     mistaken: false,
@@ -20,6 +20,7 @@ const emptyStatus = {
     extra: [],
     foreign: [],
     orphans: { images: 0, size: 0 },
+    "mount-problem": null,
     "last-refusal": null,
 };
 const emptyClient = { groups: [], disks: [], sessions: [], growth: null, "last-refusal": null };

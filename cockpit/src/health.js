@@ -27,9 +27,9 @@ function tgtdRow(shard) {
 function mountRow(status) {
     const deaths = status["worker-deaths"];
 
-    return ["vhdfs", mountIsGone(status) ? bad("danger", "the mount is gone", "systemctl status 'vhdfs@*'")
+    return ["vhdfs", mountIsGone(status) ? bad("danger", "cannot be used", "systemctl status 'vhdfs@*'")
         : deaths ? bad("warning", `is mounted; a worker died ${count(deaths, "time")}`, "tgt-glue log") : good("is mounted"),
-    [status.mount, status.reserve ? `reserve ${size(status.reserve)}` : ""].filter(Boolean).join(", ")];
+    [status["mount-problem"] ?? status.mount, status.reserve ? `reserve ${size(status.reserve)}` : ""].filter(Boolean).join(", ")];
 }
 
 /** watch is missing in the status of an earlier tgt-glue. */

@@ -5,9 +5,9 @@ import { size } from "./format.js";
 import { alert, button, command, hint } from "./parts.js";
 import { limitedAccess } from "./permission.js";
 
-/** Whether the mount is gone: it answers no question that tgt-glue asked. */
+/** Whether the mount is gone, or does not answer; false if that is unknown, as to an earlier tgt-glue. */
 export function mountIsGone(status) {
-    return status["worker-deaths"] === null && status.reserve === null;
+    return status.mounted === false;
 }
 
 export class Messages {
@@ -22,7 +22,7 @@ export class Messages {
     update() {
         const { status, error, clients } = this.fleet;
         const facts = JSON.stringify(status ? [
-            error?.message, status.tgtd, status.mistaken, clients.size, mountIsGone(status),
+            error?.message, status.tgtd, status.mistaken, clients.size, mountIsGone(status), status["mount-problem"],
             status.free < status["min-free"] && size(status.free), status.foreign.length] : null);
 
         if (facts === this.shown)
@@ -37,9 +37,8 @@ export class Messages {
                            make("pre", { class: "failed" }, error.message), hint(error),
                            button("Try again", () => this.fleet.start())),
             !status.tgtd && alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt")),
-            mountIsGone(status) && alert("danger", "The mount of vhdfs is gone",
-                                         `Nothing is mounted on ${status.mount ?? "the mount of fleet.conf"}: no machine has its disk. Type: `,
-                                         command("systemctl status 'vhdfs@*'")),
+            mountIsGone(status) && alert("danger", "The mount of vhdfs cannot be used",
+                                         make("p", {}, status["mount-problem"]), "See why. Type: ", command("systemctl status 'vhdfs@*'")),
             status.mistaken && alert("warning", "fleet.conf has mistakes",
                                      "The fleet that was applied last is shown. Type: ", command("tgt-glue check")),
             status.free < status["min-free"] && this.makeLowSpace(status),

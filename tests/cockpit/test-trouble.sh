@@ -27,6 +27,16 @@ test_lost_mount_is_said() {
 	browse trouble mount
 }
 
+test_detached_mount_of_an_idle_fleet_is_said() {
+	show_fleet 3 </dev/null
+	browse trouble detached
+}
+
+test_mount_that_hangs_is_said_until_it_answers() {
+	show_fleet 3 </dev/null
+	browse trouble hangs
+}
+
 test_low_space_says_what_to_type() {
 	show_fleet 3 </dev/null
 	browse trouble space

@@ -60,8 +60,35 @@ const scenarios = {
         await page.machineIs("pc1", /\boff\b/);
         step("lose_mount $scratch/mnt");
         await page.machineIs("pc1", /differs[^]*mount is gone/);
-        await page.sees(/Nothing is mounted on \S+: .*systemctl status/);
+        await page.sees(/nothing is mounted at \S+; type/);
+        await page.sees(/systemctl status 'vhdfs@\*'/);
         await page.picture("mount-gone");
+        await page.close();
+    },
+
+    /** What tgtd has open stays open: no machine differs. */
+    async detached() {
+        const page = await Page.open();
+
+        await page.machineIs("pc1", /\boff\b/);
+        await page.seesNot(/cannot be used/);
+        step("umount -l $scratch/mnt");
+        await page.sees(/mount of vhdfs cannot be used/);
+        await page.sees(/nothing is mounted at \S+; type/);
+        await page.machineIs("pc1", /\boff\b/);
+        await page.go("store");
+        await page.rowIs("Health", /vhdfs.*cannot be used/);
+        await page.close();
+    },
+
+    async hangs() {
+        const page = await Page.open();
+
+        await page.machineIs("pc1", /\boff\b/);
+        step("stop_answers");
+        await page.sees(/expected an answer of the mount/);
+        step("go_on");
+        await recovers(page, /cannot be used/);
         await page.close();
     },
 

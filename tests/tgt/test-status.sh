@@ -400,8 +400,7 @@ test_metrics_of_the_dashboard_exist() {
 }
 
 test_groups_of_a_client_are_shown() {
-	name_store
-	start_tgtd
+	start_server
 	write_fleet pc1 pc2 <<-END
 		[group room]
 		match = pc*

@@ -295,6 +295,18 @@ lose_mount() {
 	umount -l "$1"
 }
 
+# stop_answers: the mount takes requests, and answers none until go_on.
+stop_answers() {
+	at_exit go_on
+	# shellcheck disable=SC2046
+	kill -STOP $(mount_processes "$scratch/mnt")
+}
+
+go_on() {
+	# shellcheck disable=SC2046
+	kill -CONT $(mount_processes "$scratch/mnt")
+}
+
 # stop_mount MOUNT: ends vhdfs with SIGTERM under open files: it flushes and
 # unmounts.
 stop_mount() {

@@ -30,6 +30,8 @@ static void warn(struct status *s)
 				"tgt-glue: warning: %s: %zu sessions can write to its disk, which damages its file system; expected one, found %s: log the others out, and give each machine its own address or secret",
 				s->rows[i].name, s->rows[i].n_writers,
 				status_initiators(s, &s->rows[i]));
+	if (s->mount_problem)
+		print_line(stderr, "tgt-glue: %s", s->mount_problem);
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
 		if (s->shards[i].tgtd_error &&
 		    status_shard_is_used(&s->shards[i]))
@@ -37,7 +39,8 @@ static void warn(struct status *s)
 				   s->shards[i].tgtd_error);
 }
 
-/* Without tgtd --prometheus does not fail: its text contains that fact. */
+/* Without tgtd or the mount --prometheus does not fail: its text contains that
+ * fact. */
 static int show(const struct command_line *line, struct status *s)
 {
 	if (line->json && status_print_json(s) < 0)
@@ -48,7 +51,9 @@ static int show(const struct command_line *line, struct status *s)
 		status_print_table(s);
 	fflush(stdout);
 	warn(s);
-	return s->tgtd_error && !line->prometheus ? CLI_FAILED : CLI_DONE;
+	return (s->tgtd_error || s->mount != MOUNT_ANSWERS) && !line->prometheus
+		       ? CLI_FAILED
+		       : CLI_DONE;
 }
 
 /* Loads fleet.conf.  Where it has mistakes, prints them, unless quiet, and
@@ -81,6 +86,7 @@ int command_status(const struct command_line *line)
 {
 	_cleanup_(status_fini) struct status s = { .fleet = NO_FLEET,
 						   .now = time(NULL) };
+	_cleanup_(mount_probe_fini) struct mount_probe probe = { 0 };
 
 	if (line->json && line->prometheus) {
 		fputs("tgt-glue: expected --json or --prometheus, found both; see `tgt-glue --help'\n",
@@ -96,6 +102,6 @@ int command_status(const struct command_line *line)
 		return status_follow(load, line);
 	if (load(line, false, &s) < 0)
 		return CLI_FAILED;
-	status_read(&s);
+	status_read(&s, &probe);
 	return show(line, &s);
 }

@@ -20,7 +20,6 @@
 #include "tgt-glue/base/textfile.h"
 #include "tgt-glue/command/status-print.h"
 #include "tgt-glue/command/watch-lock.h"
-#include "tgt-glue/reconcile/client-image.h"
 
 /* How much a reading delays the next one, in times of its processor time. */
 enum { REST = 9 };
@@ -34,6 +33,7 @@ struct follow {
 	char *samples;      /* the part of the samples */
 	int64_t read_at;    /* sessions_clock of the last reading */
 	int64_t not_before; /* of the next one, in milliseconds */
+	struct mount_probe probe;
 };
 
 static volatile sig_atomic_t stop;
@@ -157,7 +157,6 @@ static void fill_state(FILE *f, const struct fleet *fleet)
 		add_tgtd(f, &fleet->shards[i]);
 	}
 	add_store(f, fleet);
-	fprintf(f, "mounted %d\n", client_images_mounted(fleet));
 }
 
 /* Puts the text in the place of the one before; returns whether it differs. */
@@ -227,7 +226,7 @@ static int read_status(struct follow *follow, struct status *s)
 		replace(&follow->samples, text_of(fill_samples, &s->fleet));
 	json_t *now;
 
-	status_read(s);
+	status_read(s, &follow->probe);
 	now = status_json(s);
 	if (!now)
 		return fail(-ENOMEM, "out of memory");
@@ -275,7 +274,8 @@ static bool is_due(struct follow *follow, const struct status *s)
 		return false;
 	if (sessions_clock() >= follow->read_at + FOLLOW_SECONDS)
 		return true;
-	return replace(&follow->state, text_of(fill_state, &s->fleet));
+	return replace(&follow->state, text_of(fill_state, &s->fleet)) ||
+	       mount_probe_ask(&follow->probe, &s->fleet) != s->mount;
 }
 
 /* Prints the free space where it has changed: a busy server changes it each
@@ -339,6 +339,7 @@ int status_follow(status_load_fn *load, const void *arg)
 	}
 	status_fini(&s);
 	json_decref(follow.status);
+	mount_probe_fini(&follow.probe);
 	free(follow.state);
 	free(follow.conf);
 	free(follow.samples);

@@ -218,6 +218,14 @@ static json_t *use_json(const struct image_use *use)
 	return all;
 }
 
+/* Null: unknown. */
+static json_t *mounted_json(const struct status *s)
+{
+	return s->mount == MOUNT_DENIED
+		       ? json_null()
+		       : json_boolean(s->mount == MOUNT_ANSWERS);
+}
+
 json_t *status_json(const struct status *s)
 {
 	json_t *clients = json_array(), *extra = json_array();
@@ -235,8 +243,9 @@ json_t *status_json(const struct status *s)
 					      json_text(row->target->name));
 	}
 	return json_pack(
-		"{s:s, s:s, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o}",
-		"store", s->fleet.store, "mount", s->fleet.mount, "tgtd",
+		"{s:s, s:s, s:o, s:s?, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o}",
+		"store", s->fleet.store, "mount", s->fleet.mount, "mounted",
+		mounted_json(s), "mount-problem", s->mount_problem, "tgtd",
 		s->tgtd_error == NULL, "watch", s->watch, "mistaken",
 		s->mistaken, "agrees", status_agrees(s), "size",
 		(json_int_t)s->space.size, "free", (json_int_t)s->space.free,

@@ -308,6 +308,9 @@ void status_print_prometheus(const struct status *s)
 {
 	print_gauge("tgtd_up", "1 where tgtd answers, every shard's.",
 		    !s->tgtd_error);
+	if (s->mount != MOUNT_DENIED)
+		print_gauge("mounted", "1 where vhdfs is mounted, and answers.",
+			    s->mount == MOUNT_ANSWERS);
 	print_gauge(
 		"fleet_conf_good",
 		"0 where fleet.conf has mistakes: the last good one is shown.",

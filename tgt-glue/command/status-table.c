@@ -345,6 +345,26 @@ static void print_use(const struct image_use *use)
 		print_note(text);
 }
 
+/* Says what is wrong, or that nothing is.  wrong: rows that differ. */
+static void print_verdict(const struct status *s, size_t wrong)
+{
+	if (s->mount == MOUNT_SILENT)
+		puts("the mount does not answer: what tgtd has open is unknown");
+	else if (s->mount_problem)
+		puts("the mount is gone: tgtd can open no disk");
+	if (s->tgtd_error)
+		printf("%s does not answer: its sessions are unknown\n",
+		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
+	else if (s->mistaken)
+		printf("fleet.conf has mistakes: run `tgt-glue check'; %zu differ from the fleet that was applied last\n",
+		       wrong);
+	else if (wrong)
+		printf("%zu not as fleet.conf says; `tgt-glue plan' shows what apply would do\n",
+		       wrong);
+	else if (status_agrees(s))
+		puts("all is as fleet.conf says");
+}
+
 static void print_sum(const struct status *s)
 {
 	size_t logged_in = 0, wrong = 0;
@@ -363,17 +383,7 @@ static void print_sum(const struct status *s)
 		       s->orphans.n,
 		       s->orphans.n == 1 ? " belongs" : "s belong",
 		       size_text(s->orphans.size));
-	if (s->tgtd_error)
-		printf("%s does not answer: its sessions are unknown\n",
-		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
-	else if (s->mistaken)
-		printf("fleet.conf has mistakes: run `tgt-glue check'; %zu differ from the fleet that was applied last\n",
-		       wrong);
-	else if (wrong)
-		printf("%zu not as fleet.conf says; `tgt-glue plan' shows what apply would do\n",
-		       wrong);
-	else
-		puts("all is as fleet.conf says");
+	print_verdict(s, wrong);
 }
 
 static void print_shard(const struct shard_status *shard)

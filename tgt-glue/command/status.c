@@ -410,20 +410,25 @@ bool status_agrees(const struct status *s)
 	for (size_t i = 0; i < s->n; i++)
 		if (!status_row_agrees(&s->rows[i]))
 			return false;
-	return !s->tgtd_error;
+	return !s->tgtd_error && s->mount == MOUNT_ANSWERS;
 }
 
-/* What the mount tells of itself; unknown where nothing is mounted. */
-static void read_mount(struct status *s)
+/* What the mount tells of itself; unknown where it does not answer. */
+static void read_mount(struct status *s, struct mount_probe *probe)
 {
-	if (!client_images_mounted(&s->fleet))
+	s->mount = mount_probe_ask(probe, &s->fleet);
+	s->mount_problem = mount_problem(&s->arena, &s->fleet, s->mount);
+	s->fleet.mount_silent = s->mount == MOUNT_SILENT;
+	if (s->mount != MOUNT_ANSWERS)
 		return;
 	s->reserve_known = mount_reserve_read(&s->fleet, &s->reserve);
 	s->deaths_known = worker_deaths_read(s->fleet.mount, &s->deaths);
 }
 
-void status_read(struct status *s)
+void status_read(struct status *s, struct mount_probe *probe)
 {
+	/* First: what follows sends requests to the mount. */
+	read_mount(s, probe);
 	clients_init(&s->clients, &s->fleet, &s->arena);
 	client_images_inspect(&s->clients);
 	read_shards(s);
@@ -440,7 +445,6 @@ void status_read(struct status *s)
 	s->days_until_full =
 		samples_days_until_full(&s->samples, s->space.free, s->now);
 	(void)noticed_load(&s->fleet, &s->noticed);
-	read_mount(s);
 	s->watch = watch_runs(&s->fleet);
 	read_rows(s);
 }

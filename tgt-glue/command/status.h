@@ -11,6 +11,7 @@
 
 #include "tgt-glue/reconcile/last-applied.h"
 #include "tgt-glue/reconcile/client-image.h"
+#include "tgt-glue/reconcile/mount-probe.h"
 #include "tgt-glue/tgtd/state.h"
 #include "tgt-glue/tgtd/opened.h"
 #include "tgt-glue/command/divergence.h"
@@ -105,9 +106,11 @@ struct status {
 	struct strings due;
 	struct orphans orphans;  /* unknown if mistaken: none */
 	struct free_space space; /* of the store's file system */
-	bool reserve_known;      /* of the mount: */
-	uint64_t reserve;        /* what it keeps free, bytes */
-	bool deaths_known;       /* of the mount's workers: */
+	enum mount_state mount;
+	const char *mount_problem; /* and what to type; null: none */
+	bool reserve_known;        /* of the mount: */
+	uint64_t reserve;          /* what it keeps free, bytes */
+	bool deaths_known;         /* of the mount's workers: */
 	struct worker_deaths deaths;
 	struct noticed noticed; /* by watch */
 	int64_t now;            /* Unix seconds */
@@ -118,9 +121,10 @@ struct status {
 	size_t n;
 };
 
-/* Fills the model of s->fleet.  A tgtd that does not answer is part of the
- * model and no failure.  Call status_fini in every case. */
-void status_read(struct status *s);
+/* Fills the model of s->fleet.  A tgtd or a mount that does not answer is part
+ * of the model and no failure.  probe: the caller's, for all readings.  Call
+ * status_fini in every case. */
+void status_read(struct status *s, struct mount_probe *probe);
 /* Frees all of it, s->fleet too. */
 void status_fini(struct status *s);
 

@@ -106,6 +106,9 @@ struct fleet {
 	struct conf conf;
 	const char *store;
 	const char *mount;
+	/* The mount hangs: a request to it may wait for ever, so none is sent.
+	 * status sets it before it reads anything (mount-probe.h). */
+	bool mount_silent;
 	const char *iqn_prefix;
 	struct shard *shards; /* by number, the retired ones last */
 	size_t n_shards;

@@ -443,15 +443,20 @@ bool client_images_mounted(const struct fleet *fleet)
 	       here.st_dev != above.st_dev;
 }
 
-int client_images_check_mounted(const struct fleet *fleet)
+int client_images_fail_unmounted(const struct fleet *fleet)
 {
-	if (client_images_mounted(fleet))
-		return 0;
 	return fail(
 		-ENOENT,
 		"nothing is mounted at %s; type `mount %s' where fstab names it, else `vhdfs %s %s', and then `tgt-glue apply'",
 		fleet->mount, shell_word(fleet->mount),
 		shell_word(fleet->store), shell_word(fleet->mount));
+}
+
+int client_images_check_mounted(const struct fleet *fleet)
+{
+	return client_images_mounted(fleet)
+		       ? 0
+		       : client_images_fail_unmounted(fleet);
 }
 
 static int check_view(const struct fleet *fleet, const struct disk *disk,

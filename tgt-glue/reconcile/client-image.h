@@ -43,8 +43,10 @@ int client_image_protect(const struct fleet *fleet, const struct disk *disk,
 
 /* True if a file system is mounted at fleet.conf's mount, and answers. */
 bool client_images_mounted(const struct fleet *fleet);
-/* The same as 0, else -ENOENT with a message that names the command to mount
+/* -ENOENT with a message: nothing is mounted there, and the command to mount
  * the store. */
+int client_images_fail_unmounted(const struct fleet *fleet);
+/* 0 if client_images_mounted, else client_images_fail_unmounted. */
 int client_images_check_mounted(const struct fleet *fleet);
 
 /*

@@ -86,7 +86,8 @@ static void read_mounts(struct disks *disks)
 		unescape(source);
 		add_mount(disks, makedev(dev_major, dev_minor), source);
 	}
-	if (file_identify(AT_FDCWD, disks->fleet->mount, 0, &id) == 0)
+	if (!disks->fleet->mount_silent &&
+	    file_identify(AT_FDCWD, disks->fleet->mount, 0, &id) == 0)
 		add_mount(disks, id.dev, disks->fleet->store);
 }
 
@@ -178,11 +179,13 @@ int exports_inspect(const struct fleet *fleet, const struct last_applied *last,
 		    struct tgtd_state *live)
 {
 	struct disks disks = { .fleet = fleet };
-	int r;
+	int r = 0;
 
 	for (size_t i = 0; i < live->n; i++)
 		live->targets[i].ours = is_ours(fleet, last, &live->targets[i]);
-	r = backing_files_inspect(fleet, live);
+	/* Of a mount that hangs, the files stay unknown. */
+	if (!fleet->mount_silent)
+		r = backing_files_inspect(fleet, live);
 	index_views(&disks);
 	for (size_t i = 0; i < live->n; i++)
 		for (size_t k = 0; k < live->targets[i].n_luns; k++) {

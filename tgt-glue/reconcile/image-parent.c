@@ -47,6 +47,8 @@ static int parent_by_mount(const struct fleet *fleet, const char *path,
 	struct stat st;
 	ssize_t n;
 
+	if (fleet->mount_silent)
+		return -ETIMEDOUT;
 	if (snprintf(view, sizeof view, "%s/%s.raw", fleet->mount, path) >=
 	    (int)sizeof view)
 		return -ENAMETOOLONG;
