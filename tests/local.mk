@@ -500,6 +500,7 @@ tgt_tests = \
 	tests/tgt/test-select.sh \
 	tests/tgt/test-shards.sh \
 	tests/tgt/test-space.sh \
+	tests/tgt/test-status-denied.sh \
 	tests/tgt/test-status-mount.sh \
 	tests/tgt/test-status.sh \
 	tests/tgt/test-suite.sh \

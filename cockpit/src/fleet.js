@@ -21,6 +21,7 @@ const emptyStatus = {
     foreign: [],
     orphans: { images: 0, size: 0 },
     "mount-problem": null,
+    denied: false,
     "last-refusal": null,
 };
 const emptyClient = { groups: [], disks: [], sessions: [], growth: null, "last-refusal": null };

@@ -6,6 +6,7 @@ import { icon } from "./icon.js";
 import { mountIsGone } from "./messages.js";
 
 const good = text => ({ kind: "success", text });
+const hidden = { kind: "info", text: "unknown: you have no permission to see it" };
 const bad = (kind, text, command) => ({ kind, text: `${text}; type: ${command}` });
 
 /** The cell of a state: its text beside an icon. */
@@ -19,7 +20,8 @@ function unitOf({ shard }) {
 }
 
 function tgtdRow(shard) {
-    return [`tgtd, shard ${shard.shard}`, shard.tgtd ? good("answers") : bad("danger", "does not answer", `systemctl status ${unitOf(shard)}`),
+    return [`tgtd, shard ${shard.shard}`, shard.tgtd === null ? hidden
+        : shard.tgtd ? good("answers") : bad("danger", "does not answer", `systemctl status ${unitOf(shard)}`),
         [count(shard.clients, "machine"), shard.sessions === null ? "" : count(shard.sessions, "session"),
             shard.retired ? "leaves fleet.conf" : ""].filter(Boolean).join(", ")];
 }
@@ -27,24 +29,24 @@ function tgtdRow(shard) {
 function mountRow(status) {
     const deaths = status["worker-deaths"];
 
-    return ["vhdfs", mountIsGone(status) ? bad("danger", "cannot be used", "systemctl status 'vhdfs@*'")
+    return ["vhdfs", status.mounted === null ? hidden : mountIsGone(status) ? bad("danger", "cannot be used", "systemctl status 'vhdfs@*'")
         : deaths ? bad("warning", `is mounted; a worker died ${count(deaths, "time")}`, "tgt-glue log") : good("is mounted"),
     [status["mount-problem"] ?? status.mount, status.reserve ? `reserve ${size(status.reserve)}` : ""].filter(Boolean).join(", ")];
 }
 
 /** watch is missing in the status of an earlier tgt-glue. */
 function watchRow({ watch }) {
-    if (watch === undefined || watch === null)
+    if (watch === undefined)
         return null;
-    return ["watch", watch ? good("runs") : bad("warning", "does not run", "systemctl start tgt-glue-watch"),
-        watch ? "" : "Until it runs, no change of fleet.conf is applied, and no reset is made at boot."];
+    return ["watch", watch === null ? hidden : watch ? good("runs") : bad("warning", "does not run", "systemctl start tgt-glue-watch"),
+        watch !== false ? "" : "Until it runs, no change of fleet.conf is applied, and no reset is made at boot."];
 }
 
 function targetsRow({ agrees, extra, foreign }) {
     const more = [extra.length && `extra: ${extra.join(", ")}`,
         foreign.length && `foreign: ${foreign.map(f => `${f.target} has the disk of ${f.client}`).join(", ")}`];
 
-    return ["Targets", agrees ? good("are as fleet.conf describes them") : bad("warning", "differ from fleet.conf", "tgt-glue plan"),
+    return ["Targets", agrees === null ? hidden : agrees ? good("are as fleet.conf describes them") : bad("warning", "differ from fleet.conf", "tgt-glue plan"),
         more.filter(Boolean).join("; ")];
 }
 
@@ -68,7 +70,7 @@ export function healthRows(status, clients) {
 }
 
 export function shardRows({ shards }) {
-    return shards.map(shard => [String(shard.shard), shard.tgtd ? "answers" : "does not answer",
+    return shards.map(shard => [String(shard.shard), shard.tgtd === null ? "unknown" : shard.tgtd ? "answers" : "does not answer",
         String(shard["control-port"] ?? "default"), (shard.portals ?? []).join(", ") || "all addresses",
         String(shard.clients), String(shard.sessions ?? "?")]);
 }

@@ -7,7 +7,8 @@ const hints = [
     {
         pattern: /permission denied|not permitted/i,
         problem: "access-denied",
-        text: "Only an administrator may read this. Press “Limited access” at the top of Cockpit, and give your password.",
+        text: "Only an administrator may read this. Press “Limited access” at the top of Cockpit, and give your password; or be in the group adm, after root has enabled the socket of readers.",
+        command: "systemctl enable --now tgt-glue-status.socket",
     },
     { pattern: /: No such file or directory; create it/, text: "Write fleet.conf; its man page has an example.", command: "man fleet.conf" },
     { pattern: /: expected .*, found /, text: "Correct fleet.conf. This lists all its mistakes:", command: "tgt-glue check" },

@@ -3,7 +3,7 @@
 import { fill, make } from "./dom.js";
 import { size } from "./format.js";
 import { alert, button, command, hint } from "./parts.js";
-import { limitedAccess } from "./permission.js";
+import { deniedAlert, limitedAccess } from "./permission.js";
 
 /** Whether the mount is gone, or does not answer; false if that is unknown, as to an earlier tgt-glue. */
 export function mountIsGone(status) {
@@ -22,7 +22,7 @@ export class Messages {
     update() {
         const { status, error, clients } = this.fleet;
         const facts = JSON.stringify(status ? [
-            error?.message, status.tgtd, status.mistaken, clients.size, mountIsGone(status), status["mount-problem"],
+            error?.message, status.tgtd, status.denied, status.mistaken, clients.size, mountIsGone(status), status["mount-problem"],
             status.free < status["min-free"] && size(status.free), status.foreign.length] : null);
 
         if (facts === this.shown)
@@ -36,7 +36,8 @@ export class Messages {
             error && alert("danger", "The fleet is no longer read; this is what was known last",
                            make("pre", { class: "failed" }, error.message), hint(error),
                            button("Try again", () => this.fleet.start())),
-            !status.tgtd && alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt")),
+            status.denied && deniedAlert(),
+            status.tgtd === false && alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt")),
             mountIsGone(status) && alert("danger", "The mount of vhdfs cannot be used",
                                          make("p", {}, status["mount-problem"]), "See why. Type: ", command("systemctl status 'vhdfs@*'")),
             status.mistaken && alert("warning", "fleet.conf has mistakes",

@@ -2,7 +2,7 @@
 // Administrative access: without it, buttons of commands cannot be pressed.
 /* global cockpit */
 import { make, setOrRemove } from "./dom.js";
-import { alert } from "./parts.js";
+import { alert, command } from "./parts.js";
 
 const admin = cockpit.permission({ admin: true });
 const reasonId = "no-administrator";
@@ -14,6 +14,13 @@ const reason = make("div", { id: reasonId, hidden: true },
 /** The message that says why buttons are disabled; hidden if they are not. */
 export function limitedAccess() {
     return reason;
+}
+
+/** What a user sees who may not read all: what to do about it. */
+export function deniedAlert() {
+    return alert("warning", "You have no permission to read all of the fleet",
+                 make("p", {}, "What is unknown here may be in order. Press “Limited access” at the top of Cockpit, and give your password."),
+                 make("p", {}, "To read without it, be in the group adm; root types once: ", command("systemctl enable --now tgt-glue-status.socket")));
 }
 
 /** Calls listener when administrative access is given or taken, not when it is first known. */

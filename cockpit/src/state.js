@@ -6,6 +6,7 @@ export const states = {
     error: { label: "error", colour: "red" },
     differs: { label: "differs", colour: "orange" },
     on: { label: "on", colour: "green" },
+    unknown: { label: "unknown", colour: "blue" },
     off: { label: "off", colour: "grey" },
 };
 export const stateOrder = Object.keys(states);
@@ -16,16 +17,23 @@ export function stateOf(client) {
         return "error";
     if (client.target === "differs" || client.restart)
         return "differs";
+    if (isHidden(client))
+        return "unknown";
     return client.sessions.length ? "on" : "off";
 }
 
-/** What keeps the machine from its disk; null if nothing does. */
+/** Whether the user has no permission to know the machine's target, and so whether it is on. */
+function isHidden(client) {
+    return client.denied === true && client.target === "unknown";
+}
+
+/** What keeps the machine from its disk; null if nothing does, or that is unknown. */
 export function problemOf(client) {
     if (client["child-state"] === "other" || client["child-why"])
         return client["child-why"] ?? "its image is not a child of its master";
     if (client.target === "missing")
         return client.difference ?? "its target is missing; type: tgt-glue apply";
-    if (client.target === "unknown")
+    if (client.target === "unknown" && !isHidden(client))
         return "tgtd does not answer";
     if (client.writers > 1)
         return `${client.writers} sessions write to its disk, which damages its file system`;

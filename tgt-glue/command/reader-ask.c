@@ -174,9 +174,19 @@ bool reader_ask(const struct command_line *line,
 	return true;
 }
 
+static bool denied_printed;
+
+void reader_print_denied(void)
+{
+	denied_printed = true;
+	print_line(
+		stderr,
+		"tgt-glue: no permission to read all of the fleet: run as root, or type `systemctl enable --now tgt-glue-status.socket' as root, and be in the group adm (`adduser USER adm')");
+}
+
 void reader_print_hint(int (*run)(const struct command_line *line))
 {
-	if (geteuid() != 0 && reader_command(NULL, run))
+	if (geteuid() != 0 && !denied_printed && reader_command(NULL, run))
 		print_line(
 			stderr,
 			"tgt-glue: only root can do this; to let the members of the group adm read the fleet, type `systemctl enable --now tgt-glue-status.socket' as root");

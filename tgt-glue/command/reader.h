@@ -53,6 +53,9 @@ const struct reader_command *reader_parse(char **words,
 bool reader_ask(const struct command_line *line,
 		int (*run)(const struct command_line *line), int *ret_code);
 
+/* Prints that the user has no permission to read all, and how to get it; then
+ * reader_print_hint prints nothing. */
+void reader_print_denied(void);
 /* Prints how a user other than root can read, after a command that failed. */
 void reader_print_hint(int (*run)(const struct command_line *line));
 

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/printable.h"
+#include "tgt-glue/command/reader.h"
 #include "tgt-glue/command/status-follow.h"
 #include "tgt-glue/command/status-print.h"
 #include "tgt-glue/config/resolve.h"
@@ -30,6 +31,11 @@ static void warn(struct status *s)
 				"tgt-glue: warning: %s: %zu sessions can write to its disk, which damages its file system; expected one, found %s: log the others out, and give each machine its own address or secret",
 				s->rows[i].name, s->rows[i].n_writers,
 				status_initiators(s, &s->rows[i]));
+	if (s->mount == MOUNT_DENIED)
+		print_line(stderr, "tgt-glue: %s: no permission for the mount",
+			   s->fleet.mount);
+	if (s->denied)
+		reader_print_denied();
 	if (s->mount_problem)
 		print_line(stderr, "tgt-glue: %s", s->mount_problem);
 	for (size_t i = 0; i < s->fleet.n_shards; i++)
@@ -51,7 +57,8 @@ static int show(const struct command_line *line, struct status *s)
 		status_print_table(s);
 	fflush(stdout);
 	warn(s);
-	return (s->tgtd_error || s->mount != MOUNT_ANSWERS) && !line->prometheus
+	return (s->denied || s->tgtd_error || s->mount != MOUNT_ANSWERS) &&
+			       !line->prometheus
 		       ? CLI_FAILED
 		       : CLI_DONE;
 }

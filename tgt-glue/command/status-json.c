@@ -9,6 +9,11 @@
 #include "base/json.h"
 #include "tgt-glue/config/sections.h"
 
+static json_t *bool_or_null(bool known, bool value)
+{
+	return known ? json_boolean(value) : json_null();
+}
+
 static json_t *number_or_null(bool known, uint64_t number)
 {
 	return known ? json_integer((json_int_t)number) : json_null();
@@ -64,9 +69,20 @@ static json_t *sessions_json(const struct status_row *row)
 	return list;
 }
 
-static const char *const children[] = { [CHILD_READY] = "ready",
-					[CHILD_MISSING] = "missing",
-					[CHILD_OTHER] = "other" };
+/* Null where it is unknown, as why_json. */
+static const char *child_word(enum client_image_state child, bool denied)
+{
+	static const char *const words[] = { [CHILD_READY] = "ready",
+					     [CHILD_MISSING] = "missing",
+					     [CHILD_OTHER] = "other" };
+
+	return denied ? NULL : words[child];
+}
+
+static json_t *why_json(const char *why, bool denied)
+{
+	return denied ? json_null() : json_text(why);
+}
 
 static json_t *disks_json(const struct status_row *row)
 {
@@ -79,11 +95,12 @@ static json_t *disks_json(const struct status_row *row)
 	for (size_t i = 0; i < row->n_disks; i++) {
 		const struct status_disk *d = &row->disks[i];
 		const struct disk *disk = d->disk;
+		const bool used = disk->child && !d->denied;
 
 		json_array_append_new(
 			list,
 			json_pack(
-				"{s:s, s:I, s:s, s:b, s:b, s:s?, s:o?, s:s?, s:b, s:s, s:s, s:o?, s:s, s:o, s:o, s:o, s:o}",
+				"{s:s, s:I, s:s, s:b, s:b, s:s?, s:o?, s:s?, s:b, s:s, s:s?, s:o?, s:s, s:o, s:o, s:o, s:o}",
 				"name", disk->name, "lun",
 				(json_int_t)disk->lun, "kind",
 				kinds[disk->kind], "exported", d->exported,
@@ -91,12 +108,11 @@ static json_t *disks_json(const struct status_row *row)
 				disk->master_name, "version",
 				json_text(d->version), "wanted", disk->master,
 				"behind", d->behind, "image", disk->image,
-				"child-state", children[d->child], "child-why",
-				json_text(d->child_why), "view", disk->view,
-				"disk-use",
-				number_or_null(disk->child, d->disk_use),
-				"quota", number_or_null(d->quota, d->quota),
-				"blocks",
+				"child-state", child_word(d->child, d->denied),
+				"child-why", why_json(d->child_why, d->denied),
+				"view", disk->view, "disk-use",
+				number_or_null(used, d->disk_use), "quota",
+				number_or_null(d->quota, d->quota), "blocks",
 				number_or_null(d->divergence.of,
 					       d->divergence.blocks),
 				"blocks-total",
@@ -141,18 +157,20 @@ static json_t *row_json(const struct status *s, const struct status_row *row)
 	const struct disk *disk = c->disks;
 
 	return json_pack(
-		"{s:o, s:o, s:s, s:s, s:I, s:i, s:s, s:o?, s:b, s:b, s:s, s:o?, s:s, s:b, s:s, s:s, s:o?, s:s, s:I, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
+		"{s:o, s:o, s:s, s:s, s:I, s:i, s:s, s:b, s:o?, s:o, s:b, s:s, s:o?, s:s, s:b, s:s, s:s?, s:o?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
 		"groups", groups_json(s, c), "disk-size",
 		size_or_null(row->divergence.size), "name", c->name, "iqn",
 		c->iqn, "tid", (json_int_t)c->tid, "shard",
 		(int)row->shard->shard->number, "target",
-		status_target_word(row), "difference",
-		json_text(row->difference), "agrees", status_row_agrees(row),
-		"restart", row->restart, "master", disk->master_name, "version",
+		status_target_word(row), "denied", row->denied, "difference",
+		json_text(row->difference), "agrees",
+		bool_or_null(!row->denied, status_row_agrees(row)), "restart",
+		row->restart, "master", disk->master_name, "version",
 		json_text(row->version), "wanted", disk->master, "behind",
 		row->behind, "child", disk->child, "child-state",
-		children[row->child], "child-why", json_text(row->child_why),
-		"view", disk->view, "disk-use", (json_int_t)row->disk_use,
+		child_word(row->child, row->child_denied), "child-why",
+		why_json(row->child_why, row->child_denied), "view", disk->view,
+		"disk-use", number_or_null(!row->child_denied, row->disk_use),
 		"growth", growth_or_null(row->growth), "quota",
 		number_or_null(row->quota, row->quota), "blocks",
 		number_or_null(row->divergence.of, row->divergence.blocks),
@@ -194,12 +212,14 @@ static json_t *shards_json(const struct status *s)
 			continue;
 		json_array_append_new(
 			list,
-			json_pack("{s:i, s:i, s:o, s:s, s:b, s:b, s:I, s:o}",
+			json_pack("{s:i, s:i, s:o, s:s, s:b, s:o, s:I, s:o}",
 				  "shard", (int)shard->number, "control-port",
 				  shard->control_port, "portals",
 				  strings_json(&shard->portals), "targets-file",
 				  shard->targets_file, "retired",
-				  shard->retired, "tgtd", !status->tgtd_error,
+				  shard->retired, "tgtd",
+				  bool_or_null(!status->denied,
+					       !status->tgtd_error),
 				  "clients", (json_int_t)status->n_clients,
 				  "sessions",
 				  number_or_null(!status->tgtd_error,
@@ -216,14 +236,6 @@ static json_t *use_json(const struct image_use *use)
 		json_object_set_new(all, image_use_names[i],
 				    json_integer((json_int_t)use->v[i]));
 	return all;
-}
-
-/* Null: unknown. */
-static json_t *mounted_json(const struct status *s)
-{
-	return s->mount == MOUNT_DENIED
-		       ? json_null()
-		       : json_boolean(s->mount == MOUNT_ANSWERS);
 }
 
 json_t *status_json(const struct status *s)
@@ -243,19 +255,25 @@ json_t *status_json(const struct status *s)
 					      json_text(row->target->name));
 	}
 	return json_pack(
-		"{s:s, s:s, s:o, s:s?, s:b, s:b, s:b, s:b, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:I, s:I}, s:o, s:o, s:o}",
+		"{s:s, s:s, s:o, s:s?, s:o, s:o, s:b, s:b, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o}",
 		"store", s->fleet.store, "mount", s->fleet.mount, "mounted",
-		mounted_json(s), "mount-problem", s->mount_problem, "tgtd",
-		s->tgtd_error == NULL, "watch", s->watch, "mistaken",
-		s->mistaken, "agrees", status_agrees(s), "size",
-		(json_int_t)s->space.size, "free", (json_int_t)s->space.free,
-		"min-free", (json_int_t)s->space.min_free, "days-until-full",
+		bool_or_null(s->mount != MOUNT_DENIED,
+			     s->mount == MOUNT_ANSWERS),
+		"mount-problem", s->mount_problem, "tgtd",
+		bool_or_null(status_tgtd_is_known(s), !s->tgtd_error), "watch",
+		bool_or_null(!s->watch_unknown, s->watch), "denied", s->denied,
+		"mistaken", s->mistaken, "agrees",
+		bool_or_null(status_agrees_is_known(s), status_agrees(s)),
+		"size", (json_int_t)s->space.size, "free",
+		(json_int_t)s->space.free, "min-free",
+		(json_int_t)s->space.min_free, "days-until-full",
 		days_or_null(s->days_until_full), "images",
 		use_json(&s->orphans.use), "shards", shards_json(s), "clients",
 		clients, "extra", extra, "foreign", foreign, "orphans",
-		"images", (json_int_t)s->orphans.n, "size",
-		(json_int_t)s->orphans.size, "reserve",
-		number_or_null(s->reserve_known, s->reserve), "worker-deaths",
+		"images", number_or_null(!s->orphans_unknown, s->orphans.n),
+		"size", number_or_null(!s->orphans_unknown, s->orphans.size),
+		"reserve", number_or_null(s->reserve_known, s->reserve),
+		"worker-deaths",
 		number_or_null(s->deaths_known, s->deaths.count),
 		"last-refusal",
 		refusal_json(noticed_refusal(&s->noticed, NULL)));

@@ -107,7 +107,7 @@ static double client_sample(const struct status_row *row, size_t metric)
 {
 	const struct traffic *t = &row->traffic;
 	const double samples[CLIENT_METRICS] = {
-		[AGREES] = status_row_agrees(row),
+		[AGREES] = row->denied ? NAN : status_row_agrees(row),
 		[BEHIND] = row->behind,
 		[VERSION_NUMBER] = number_of(row->client->disks, row->version),
 		[WANTED_NUMBER] = number_of(row->client->disks,
@@ -285,7 +285,8 @@ static void print_shards(const struct status *s)
 			const size_t samples[] = { up, shard->n_clients,
 						   shard->n_sessions };
 
-			if (status_shard_is_used(shard) && (up || m < 2))
+			if (status_shard_is_used(shard) && !shard->denied &&
+			    (up || m < 2))
 				printf("tgt_glue_%s{shard=\"%u\"} %zu\n",
 				       names[m][0], shard->shard->number,
 				       samples[m]);
@@ -306,8 +307,9 @@ static double count_targets(const struct status *s, bool foreign)
 
 void status_print_prometheus(const struct status *s)
 {
-	print_gauge("tgtd_up", "1 where tgtd answers, every shard's.",
-		    !s->tgtd_error);
+	if (status_tgtd_is_known(s))
+		print_gauge("tgtd_up", "1 where tgtd answers, every shard's.",
+			    !s->tgtd_error);
 	if (s->mount != MOUNT_DENIED)
 		print_gauge("mounted", "1 where vhdfs is mounted, and answers.",
 			    s->mount == MOUNT_ANSWERS);
@@ -315,8 +317,9 @@ void status_print_prometheus(const struct status *s)
 		"fleet_conf_good",
 		"0 where fleet.conf has mistakes: the last good one is shown.",
 		!s->mistaken);
-	print_gauge("agrees", "1 where all is as fleet.conf says.",
-		    status_agrees(s));
+	if (status_agrees_is_known(s))
+		print_gauge("agrees", "1 where all is as fleet.conf says.",
+			    status_agrees(s));
 	print_gauge("store_size_bytes", "Of the store's file system.",
 		    (double)s->space.size);
 	print_gauge("store_free_bytes", "Free in the store's file system.",

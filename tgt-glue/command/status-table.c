@@ -352,7 +352,9 @@ static void print_verdict(const struct status *s, size_t wrong)
 		puts("the mount does not answer: what tgtd has open is unknown");
 	else if (s->mount_problem)
 		puts("the mount is gone: tgtd can open no disk");
-	if (s->tgtd_error)
+	if (s->denied)
+		puts("no permission to read all: what is unknown may be in order");
+	else if (s->tgtd_error)
 		printf("%s does not answer: its sessions are unknown\n",
 		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
 	else if (s->mistaken)
@@ -393,7 +395,8 @@ static void print_shard(const struct shard_status *shard)
 	printf("shard %u: %zu client%s, ", shard->shard->number,
 	       shard->n_clients, shard->n_clients == 1 ? "" : "s");
 	if (shard->tgtd_error)
-		puts("its tgtd does not answer");
+		puts(shard->denied ? "no permission to ask its tgtd"
+				   : "its tgtd does not answer");
 	else
 		printf("%zu session%s, at %s%s\n", shard->n_sessions,
 		       shard->n_sessions == 1 ? "" : "s",

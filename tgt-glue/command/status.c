@@ -41,6 +41,8 @@ static void read_shard(struct status *s, struct shard_status *shard)
 		r = traffic_read(&shard->tgtd, arena, &shard->traffics);
 	/* A failure means that no session's beginning is known. */
 	(void)sessions_load(shard->shard, &shard->sessions);
+	shard->denied = r == -EACCES;
+	s->denied = s->denied || shard->denied;
 	if (r < 0 && shard->shard->number)
 		error_advise("it is the %s", shard->shard->tgtd);
 	if (shard->off)
@@ -228,6 +230,7 @@ static void read_data_disks(struct status *s, struct status_row *row,
 				    tgtd_state_lun(row->target, disk->lun),
 			.child = state->image,
 			.child_why = state->image_why,
+			.denied = state->image_denied,
 			.version = state->version,
 			.behind = state->behind,
 			.growth = NAN,
@@ -237,6 +240,7 @@ static void read_data_disks(struct status *s, struct status_row *row,
 			row->disks[i].growth = samples_growth(
 				&s->samples, disk->child, &st, s->now, hint);
 		}
+		row->denied = row->denied || state->image_denied;
 		if (disk->master)
 			row->disks[i].divergence =
 				divergence_of(&s->fleet, disk);
@@ -266,6 +270,7 @@ static void read_client(struct status *s, struct status_row *row, size_t *hint)
 
 	row->child = image->image;
 	row->child_why = image->image_why;
+	row->child_denied = row->denied = image->image_denied;
 	row->version = image->version;
 	row->behind = image->behind;
 	read_space(s, row, hint);
@@ -284,6 +289,8 @@ static void read_client(struct status *s, struct status_row *row, size_t *hint)
 			"not admitted until its disk is reset (reset = boot): `tgt-glue reset %s' does it, or says why it cannot",
 			client->name);
 	read_sessions(s, row);
+	row->denied = row->denied || row->shard->denied;
+	s->denied = s->denied || row->denied;
 	row->refusal = noticed_refusal(&s->noticed, client->name);
 }
 
@@ -403,6 +410,26 @@ bool status_row_agrees(const struct status_row *row)
 	       !row->difference && row->child == CHILD_READY;
 }
 
+/* Whether a tgtd does not answer, though this user may ask it. */
+static bool tgtd_is_dead(const struct status *s)
+{
+	for (size_t i = 0; i < s->fleet.n_shards; i++)
+		if (s->shards[i].tgtd_error && !s->shards[i].denied &&
+		    status_shard_is_used(&s->shards[i]))
+			return true;
+	return false;
+}
+
+bool status_tgtd_is_known(const struct status *s)
+{
+	return !s->tgtd_error || tgtd_is_dead(s);
+}
+
+bool status_agrees_is_known(const struct status *s)
+{
+	return !s->denied || s->mistaken || s->mount_problem || tgtd_is_dead(s);
+}
+
 bool status_agrees(const struct status *s)
 {
 	if (s->mistaken)
@@ -418,6 +445,7 @@ static void read_mount(struct status *s, struct mount_probe *probe)
 {
 	s->mount = mount_probe_ask(probe, &s->fleet);
 	s->mount_problem = mount_problem(&s->arena, &s->fleet, s->mount);
+	s->denied = s->mount == MOUNT_DENIED;
 	s->fleet.mount_silent = s->mount == MOUNT_SILENT;
 	if (s->mount != MOUNT_ANSWERS)
 		return;
@@ -434,7 +462,8 @@ void status_read(struct status *s, struct mount_probe *probe)
 	read_shards(s);
 	/* A failure means that it is unknown. */
 	(void)boot_resets_load(&s->fleet, &s->arena, &s->due);
-	(void)orphans_read(&s->arena, &s->fleet, &s->orphans);
+	s->orphans_unknown =
+		orphans_read(&s->arena, &s->fleet, &s->orphans) == -EACCES;
 	image_use_add_masters(&s->orphans.use, &s->fleet);
 	/* The fleet that was applied last may lack clients. */
 	if (s->mistaken)
@@ -446,6 +475,8 @@ void status_read(struct status *s, struct mount_probe *probe)
 		samples_days_until_full(&s->samples, s->space.free, s->now);
 	(void)noticed_load(&s->fleet, &s->noticed);
 	s->watch = watch_runs(&s->fleet);
+	s->watch_unknown = watch_is_unknown(&s->fleet);
+	s->denied = s->denied || s->orphans_unknown || s->watch_unknown;
 	read_rows(s);
 }
 

@@ -34,8 +34,9 @@ struct shard_status {
 	struct opened opened;
 	const char *tgtd_error; /* why it does not answer; null: it does */
 	bool off;               /* it does not answer: it does not run */
-	size_t n_clients;       /* and extra targets */
-	size_t n_sessions;      /* logged in to them */
+	bool denied;       /* it does not answer: this user has no permission */
+	size_t n_clients;  /* and extra targets */
+	size_t n_sessions; /* logged in to them */
 };
 
 /* A session that is logged in. */
@@ -51,6 +52,7 @@ struct status_disk {
 	bool exported; /* the client's target has it */
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
+	bool denied;           /* of CHILD_OTHER: it cannot be read */
 	const char *version;   /* as of the system disk, below */
 	bool behind;
 	uint64_t disk_use; /* of the client's own image, bytes */
@@ -75,11 +77,14 @@ struct status_row {
 	const struct tgtd_lun *foreign;
 	enum client_image_state child;
 	const char *child_why; /* of CHILD_OTHER */
-	const char *version;   /* of the master, that the disk is on; null */
-	bool behind;           /* fleet.conf wants another one */
-	uint64_t disk_use;     /* of the image, bytes */
-	double growth;         /* of the image, bytes a day; NAN: unknown */
-	uint64_t quota;        /* of the image, bytes; 0: none */
+	bool child_denied;     /* of CHILD_OTHER: it cannot be read */
+	/* This user has no permission to know its target or an image. */
+	bool denied;
+	const char *version; /* of the master, that the disk is on; null */
+	bool behind;         /* fleet.conf wants another one */
+	uint64_t disk_use;   /* of the image, bytes */
+	double growth;       /* of the image, bytes a day; NAN: unknown */
+	uint64_t quota;      /* of the image, bytes; 0: none */
 	struct divergence divergence;
 	struct status_disk *disks; /* the data disks; those above are of the
 				    * system disk */
@@ -98,12 +103,17 @@ struct status {
 	struct clients clients; /* of that fleet */
 	/* fleet.conf has mistakes: fleet is the one that was applied last. */
 	bool mistaken;
+	/* This user has no permission to read all.  What it may not read is
+	 * unknown: no error, and not in order. */
+	bool denied;
 	bool watch;                  /* `tgt-glue watch' runs for it */
+	bool watch_unknown;          /* whether it does */
 	struct shard_status *shards; /* in the order of fleet.shards */
 	/* Of the first tgtd that does not answer; null: all answer. */
 	const char *tgtd_error;
 	/* Clients that are not admitted until they are reset. */
 	struct strings due;
+	bool orphans_unknown;
 	struct orphans orphans;  /* unknown if mistaken: none */
 	struct free_space space; /* of the store's file system */
 	enum mount_state mount;
@@ -141,6 +151,10 @@ bool status_row_is_behind(const struct status_row *row);
 bool status_row_agrees(const struct status_row *row);
 /* Whether all rows, shards and fleet.conf itself are in order. */
 bool status_agrees(const struct status *s);
+/* False: this user has no permission to know whether every tgtd answers, or
+ * whether all is in order. */
+bool status_tgtd_is_known(const struct status *s);
+bool status_agrees_is_known(const struct status *s);
 /* Whether the shard has clients: not where it is retired and its tgtd does not
  * run. */
 bool status_shard_is_used(const struct shard_status *shard);

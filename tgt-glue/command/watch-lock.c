@@ -4,6 +4,7 @@
 
 #include "tgt-glue/command/watch-lock.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,14 @@ void watch_lock_take(struct watch_lock *lock, const struct fleet *fleet)
 		return;
 	lock->fd = steal_fd(&fd);
 	lock->file = steal(file);
+}
+
+bool watch_is_unknown(const struct fleet *fleet)
+{
+	_cleanup_free_ char *file = lock_file(fleet);
+
+	return file && faccessat(AT_FDCWD, file, R_OK, AT_EACCESS) < 0 &&
+	       errno == EACCES;
 }
 
 bool watch_runs(const struct fleet *fleet)

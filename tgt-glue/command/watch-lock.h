@@ -28,5 +28,7 @@ void watch_lock_release(struct watch_lock *lock);
 
 /* Whether a watch of this fleet runs. */
 bool watch_runs(const struct fleet *fleet);
+/* Whether this user has no permission to know that. */
+bool watch_is_unknown(const struct fleet *fleet);
 
 #endif

@@ -48,6 +48,7 @@ static const char *find(struct fleet *fleet, const char *name,
 	unsigned fitting = value_image_format(name) != NULL;
 	const char *chosen = name;
 	struct strings found = { 0 };
+	struct stat st;
 
 	if (!fitting)
 		found = add_endings(fleet, name);
@@ -62,7 +63,10 @@ static const char *find(struct fleet *fleet, const char *name,
 	if (fitting == 1)
 		*ret_found = fleet_no_file(fleet, chosen);
 	else if (!found.n)
-		*ret_found = "none";
+		*ret_found =
+			fleet_stat(fleet, name, &st) == -EACCES
+				? "none that this user may see: Permission denied; run as root"
+				: "none";
 	else
 		*ret_found = arena_printf(
 			&fleet->conf.arena,

@@ -83,6 +83,16 @@ static int find_version(const struct clients *clients, const struct disk *disk,
 	return 0;
 }
 
+/* The image cannot be read, as the last message says. */
+static enum client_image_state fail_inspect(struct disk_state *state,
+					    struct arena *arena, int r,
+					    const char **ret_why)
+{
+	state->image_denied = r == -EACCES;
+	*ret_why = arena_strdup(arena, error_text());
+	return CHILD_OTHER;
+}
+
 static enum client_image_state inspect_child(const struct clients *clients,
 					     const struct disk *disk,
 					     const char **ret_why)
@@ -107,10 +117,8 @@ static enum client_image_state inspect_child(const struct clients *clients,
 		fail_errno(r, "%s", disk->child);
 	else
 		r = find_version(clients, disk, &state->version);
-	if (r < 0) {
-		*ret_why = arena_strdup(arena, error_text());
-		return CHILD_OTHER;
-	}
+	if (r < 0)
+		return fail_inspect(state, arena, r, ret_why);
 	if (state->version)
 		return CHILD_READY;
 	*ret_why = arena_printf(arena,
@@ -132,8 +140,8 @@ static enum client_image_state inspect_file(const struct clients *clients,
 	if (r == -ENOENT && disk->kind == DISK_OWN)
 		return CHILD_MISSING;
 	fail_errno(r, "%s", disk->image);
-	*ret_why = arena_strdup(clients->arena, error_text());
-	return CHILD_OTHER;
+	return fail_inspect(clients_disk(clients, disk), clients->arena, r,
+			    ret_why);
 }
 
 static uint32_t sector_size_of(const struct fleet *fleet, const char *path)
@@ -182,6 +190,7 @@ void client_image_inspect(struct clients *clients, const struct disk *disk)
 	uint32_t size = 0;
 
 	state->image_why = NULL;
+	state->image_denied = false;
 	state->image = disk->kind == DISK_CHILD
 			       ? inspect_child(clients, disk, &state->image_why)
 			       : inspect_file(clients, disk, &state->image_why);

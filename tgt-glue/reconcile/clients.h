@@ -23,6 +23,7 @@ struct disk_state {
 	const char *view;
 	enum client_image_state image;
 	const char *image_why; /* of CHILD_OTHER */
+	bool image_denied;     /* CHILD_OTHER: this user may not read it */
 	/* Of CHILD_READY: the paths of its parent, and of its version: the
 	 * nearest ancestor that is of the family of its master. */
 	const char *parent;

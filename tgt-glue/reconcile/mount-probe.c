@@ -85,8 +85,13 @@ static bool start(struct mount_probe *probe, const struct fleet *fleet)
 static bool has_answer(const struct mount_probe *probe, int milliseconds)
 {
 	struct pollfd fd = { .fd = probe->fd, .events = POLLIN };
+	int n;
 
-	return poll(&fd, 1, milliseconds) > 0;
+	/* A signal says nothing of the mount. */
+	do
+		n = poll(&fd, 1, milliseconds);
+	while (n < 0 && errno == EINTR);
+	return n > 0;
 }
 
 /* Takes the answer, which is there. */

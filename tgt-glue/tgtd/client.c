@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -79,6 +80,12 @@ static const struct {
 	[23] = { -EIO, "unknown parameter" },
 };
 
+static int fail_denied(const struct tgtd *tgtd)
+{
+	return fail(-EACCES, "tgtd: no permission for its management socket %s",
+		    tgtd->address.sun_path);
+}
+
 /* *ret_pid is the process that listens, 0 if it is in another pid namespace. */
 static int connect_to(const struct tgtd *tgtd, int *ret_fd, pid_t *ret_pid)
 {
@@ -94,10 +101,12 @@ static int connect_to(const struct tgtd *tgtd, int *ret_fd, pid_t *ret_pid)
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	if (connect(fd, (const struct sockaddr *)&tgtd->address,
 		    sizeof tgtd->address) < 0)
-		return fail_errno(
-			-errno,
-			"tgtd: no tgtd answers at its management socket %s",
-			tgtd->address.sun_path);
+		return errno == EACCES
+			       ? fail_denied(tgtd)
+			       : fail_errno(
+					 -errno,
+					 "tgtd: no tgtd answers at its management socket %s",
+					 tgtd->address.sun_path);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
 		return fail_errno(-errno, "tgtd: %s", tgtd->address.sun_path);
 	*ret_pid = peer.pid;
@@ -180,8 +189,12 @@ static int ask(const struct tgtd *tgtd, struct request *request,
 		return r;
 	r = transfer(fd, true, request, request->length);
 	if (r < 0)
-		return fail_connection(r, "sending a request");
-	r = receive(fd, &text);
+		fail_connection(r, "sending a request");
+	else
+		r = receive(fd, &text);
+	/* tgtd closes the connection of a user other than root. */
+	if ((r == -EPIPE || r == -ECONNRESET) && geteuid() != 0)
+		return fail_denied(tgtd);
 	/* A pass takes as long as all of its answers: feed the watchdog. */
 	if (r == 0)
 		notify_alive();

@@ -64,7 +64,8 @@ struct tgtd {
 			     * another word after each start */
 };
 
-/* -ECONNREFUSED or -ENOENT with a message if no tgtd listens. */
+/* -ECONNREFUSED or -ENOENT with a message if no tgtd listens, -EACCES if it
+ * answers another user only. */
 int tgtd_open(int control_port, struct tgtd *ret);
 /*
  * Sends a request about the target tid, and waits for the answer, at most 60
