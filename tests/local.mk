@@ -477,6 +477,7 @@ tgt_tests = \
 	tests/tgt/test-groups.sh \
 	tests/tgt/test-include.sh \
 	tests/tgt/test-interrupt.sh \
+	tests/tgt/test-io-errors.sh \
 	tests/tgt/test-links.sh \
 	tests/tgt/test-log.sh \
 	tests/tgt/test-many.sh \

@@ -215,6 +215,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/reconcile/spare.h \
 	tgt-glue/reconcile/targets-conf.c \
 	tgt-glue/reconcile/targets-conf.h \
+	tgt-glue/reconcile/view-errors.c \
+	tgt-glue/reconcile/view-errors.h \
 	tgt-glue/tgtd/backing-files.c \
 	tgt-glue/tgtd/backing-files.h \
 	tgt-glue/tgtd/client.c \

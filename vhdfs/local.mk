@@ -181,6 +181,8 @@ vhdfs_libvhdfs_a_SOURCES = \
 	vhdfs/store/leaf-keep.h \
 	vhdfs/store/leaf-place.c \
 	vhdfs/store/leaf-place.h \
+	vhdfs/store/io-errors.c \
+	vhdfs/store/io-errors.h \
 	vhdfs/store/leaf-replace.c \
 	vhdfs/store/leaf-replace.h \
 	vhdfs/store/leaf-steps.c \

@@ -4,14 +4,14 @@ import { fill, make, setText } from "./dom.js";
 import { ageSince, date, size } from "./format.js";
 import { table } from "./parts.js";
 
-const headers = ["Address", "Initiator", "Since", "Read", "Written", "Errors"];
+const headers = ["Address", "Initiator", "Since", "Read", "Written"];
 
 function cells(session) {
     const since = session.since ?? null;
 
     return [session.address, session.initiator ?? "?",
         since === null ? "?" : `${date(since)} (${ageSince(since)})`,
-        size(session["read-bytes"]), size(session["written-bytes"]), String(session.errors ?? "?")];
+        size(session["read-bytes"]), size(session["written-bytes"])];
 }
 
 export class Sessions {

@@ -40,9 +40,16 @@ export function problemOf(client) {
     return null;
 }
 
+/** Failed reads, writes and flushes of its disks; null without one.  tgtd's own count is none: it has the logins. */
+function errorsOf(client) {
+    const failed = disksOf(client).reduce((sum, disk) => sum + (disk["io-errors"] ?? 0), 0);
+
+    return failed ? `reads, writes or flushes of its disk failed: ${failed}; type: journalctl -t vhdfs` : null;
+}
+
 /** What a reader should know of the client, in one line; null if nothing. */
 export function remarkOf(client) {
-    return problemOf(client) ?? client.difference ??
+    return problemOf(client) ?? errorsOf(client) ?? client.difference ??
         (client.restart ? "the machine must be restarted" : null);
 }
 

@@ -37,6 +37,12 @@ test_mount_that_hangs_is_said_until_it_answers() {
 	browse trouble hangs
 }
 
+test_failures_of_a_disk_are_said_and_a_login_is_none() {
+	requires_initiator
+	show_fleet 3 </dev/null
+	browse trouble errors
+}
+
 test_low_space_says_what_to_type() {
 	show_fleet 3 </dev/null
 	browse trouble space

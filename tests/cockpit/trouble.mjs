@@ -92,6 +92,24 @@ const scenarios = {
         await page.close();
     },
 
+    /** A failure of a disk is said; what tgtd counts at a login is none. */
+    async errors() {
+        const page = await Page.open();
+
+        step("hold_session pc1");
+        await page.machineIs("pc1", /\bon\b/);
+        await page.seesNot(/failed/);
+        await page.go("machine/pc1");
+        await page.find("table", "Sessions");
+        await page.seesNot(/Errors|failed/);
+        step("setfattr -n user.vhdfs.quota -v 4096 $scratch/mnt/clients/pc1.vhdx.raw; held write 80000");
+        await page.sees(/reads, writes or flushes of its disk failed: [1-9]/);
+        await page.sees(/journalctl -t vhdfs/);
+        await page.go("");
+        await page.machineIs("pc1", /\bon\b[^]*disk failed/);
+        await page.close();
+    },
+
     async space() {
         step("sed -i '/^.fleet/a min-free = 900T' $scratch/fleet.conf");
         const page = await Page.open("store");

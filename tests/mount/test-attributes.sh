@@ -205,9 +205,27 @@ test_root_directory_tells_the_reserve_and_the_deaths_of_workers() {
 	mount_store "$store" "$mnt" -o reserve=5M
 	equal "reserve" $((5 << 20)) "$(attribute "$mnt" reserve)"
 	equal "deaths" 0 "$(attribute "$mnt" worker-deaths)"
-	equal "names" "reserve state worker-deaths" "$(getfattr \
+	equal "names" "io-errors reserve state worker-deaths" "$(getfattr \
 		--absolute-names -d "$mnt" | sed -n 's/^user.vhdfs.\(.*\)=.*/\1/p' |
 		sort | paste -sd ' ')"
+}
+
+# A write past the end, which no kernel sends, or to a view without write
+# permission is no failure of the disk.
+test_root_directory_tells_the_failures_of_each_image() {
+	store_of_pair
+	mount_store "$store" "$mnt"
+	cat "$child" >/dev/null
+	equal "before" 0 "$(attribute "$mnt" io-errors)"
+	setfattr -n user.vhdfs.quota -v 4096 "$child"
+	! dd if=/dev/urandom of="$child" bs=1M count=1 conv=notrunc,fsync \
+		oflag=direct 2>/dev/null || fail "expected a write beyond the quota to fail"
+	attribute "$mnt" io-errors >"$scratch/told"
+	grep -Eqx '[1-9][0-9]* clients/pc.vhdx' "$scratch/told" ||
+		fail "expected failures of the image, found: $(cat "$scratch/told")"
+	equal "images" 1 "$(tail -n +2 "$scratch/told" | grep -c .)"
+	equal "sum" "$(head -n 1 "$scratch/told")" \
+		"$(sed -n '2s/ .*//p' "$scratch/told")"
 }
 
 test_statfs_is_that_of_the_store() {

@@ -84,7 +84,7 @@ static json_t *why_json(const char *why, bool denied)
 	return denied ? json_null() : json_text(why);
 }
 
-static json_t *disks_json(const struct status_row *row)
+static json_t *disks_json(const struct status *s, const struct status_row *row)
 {
 	static const char *const kinds[] = { [DISK_CHILD] = "master",
 					     [DISK_OWN] = "size",
@@ -120,6 +120,9 @@ static json_t *disks_json(const struct status_row *row)
 					       d->divergence.of)));
 		json_object_set_new(json_array_get(list, i), "growth",
 				    growth_or_null(d->growth));
+		json_object_set_new(
+			json_array_get(list, i), "io-errors",
+			number_or_null(s->errors.known, d->io_errors));
 		json_object_set_new(json_array_get(list, i), "disk-size",
 				    size_or_null(disk->kind == DISK_OWN
 							 ? disk->size
@@ -157,8 +160,9 @@ static json_t *row_json(const struct status *s, const struct status_row *row)
 	const struct disk *disk = c->disks;
 
 	return json_pack(
-		"{s:o, s:o, s:s, s:s, s:I, s:i, s:s, s:b, s:o?, s:o, s:b, s:s, s:o?, s:s, s:b, s:s, s:s?, s:o?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
-		"groups", groups_json(s, c), "disk-size",
+		"{s:o, s:o, s:o, s:s, s:s, s:I, s:i, s:s, s:b, s:o?, s:o, s:b, s:s, s:o?, s:s, s:b, s:s, s:s?, s:o?, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:o, s:o}",
+		"groups", groups_json(s, c), "io-errors",
+		number_or_null(s->errors.known, row->io_errors), "disk-size",
 		size_or_null(row->divergence.size), "name", c->name, "iqn",
 		c->iqn, "tid", (json_int_t)c->tid, "shard",
 		(int)row->shard->shard->number, "target",
@@ -176,7 +180,7 @@ static json_t *row_json(const struct status *s, const struct status_row *row)
 		number_or_null(row->divergence.of, row->divergence.blocks),
 		"blocks-total",
 		number_or_null(row->divergence.of, row->divergence.of), "disks",
-		disks_json(row), "writers", (json_int_t)row->n_writers,
+		disks_json(s, row), "writers", (json_int_t)row->n_writers,
 		"initiators", (json_int_t)row->n_initiators, "sessions",
 		sessions_json(row), "last-refusal", refusal_json(row->refusal));
 }

@@ -39,6 +39,7 @@ enum {
 	WRITTEN_BYTES,
 	WRITE_COMMANDS,
 	ERRORS,
+	IO_ERRORS,
 	REFUSAL,
 	CLIENT_METRICS
 };
@@ -79,7 +80,9 @@ static const struct metric client_metrics[CLIENT_METRICS] = {
 	[WRITE_COMMANDS] = { "client_write_commands_total", "counter",
 			     "Commands that wrote, in the present sessions." },
 	[ERRORS] = { "client_errors_total", "counter",
-		     "Commands that failed, in the present sessions." },
+		     "Commands that tgtd answered with another status than GOOD, as the first one of a session." },
+	[IO_ERRORS] = { "client_io_errors_total", "counter",
+			"Failed reads, writes and flushes of the disk since vhdfs began." },
 	[REFUSAL] = { "client_last_refusal_time_seconds", "gauge",
 		      "When tgtd refused a login of the client's initiator." },
 };
@@ -103,7 +106,8 @@ static double number_of(const struct disk *disk, const char *path)
 
 /* NAN: unknown.  A new session begins at 0: Prometheus' rate() expects that
  * counters are reset. */
-static double client_sample(const struct status_row *row, size_t metric)
+static double client_sample(const struct status *s,
+			    const struct status_row *row, size_t metric)
 {
 	const struct traffic *t = &row->traffic;
 	const double samples[CLIENT_METRICS] = {
@@ -126,6 +130,7 @@ static double client_sample(const struct status_row *row, size_t metric)
 		[WRITTEN_BYTES] = (double)t->written_bytes,
 		[WRITE_COMMANDS] = (double)t->write_commands,
 		[ERRORS] = (double)t->errors,
+		[IO_ERRORS] = s->errors.known ? (double)row->io_errors : NAN,
 		[REFUSAL] = row->refusal ? (double)row->refusal->when : NAN,
 	};
 
@@ -211,7 +216,8 @@ static void print_since(const struct status *s)
 }
 
 /* The metrics that data disks have, too; NAN for others. */
-static double disk_sample(const struct status_disk *d, size_t metric)
+static double disk_sample(const struct status *s, const struct status_disk *d,
+			  size_t metric)
 {
 	switch (metric) {
 	case BEHIND:
@@ -228,6 +234,8 @@ static double disk_sample(const struct status_disk *d, size_t metric)
 		return d->quota ? (double)d->quota : (double)NAN;
 	case BLOCKS:
 		return blocks_ratio(&d->divergence);
+	case IO_ERRORS:
+		return s->errors.known ? (double)d->io_errors : (double)NAN;
 	default:
 		return (double)NAN;
 	}
@@ -235,11 +243,12 @@ static double disk_sample(const struct status_disk *d, size_t metric)
 
 /* The samples of the client's data disks, with the label disk; that of the
  * system disk has no such label. */
-static void print_data_disks(const struct status_row *row, size_t metric)
+static void print_data_disks(const struct status *s,
+			     const struct status_row *row, size_t metric)
 {
 	for (size_t i = 0; i < row->n_disks; i++) {
 		const struct status_disk *d = &row->disks[i];
-		const double sample = disk_sample(d, metric);
+		const double sample = disk_sample(s, d, metric);
 
 		if (isnan(sample) || !d->disk->child)
 			continue;
@@ -257,14 +266,14 @@ static void print_clients(const struct status *s)
 
 		print_head(metric->name, metric->type, metric->help);
 		for (size_t i = 0; i < s->fleet.n; i++) {
-			const double sample = client_sample(&s->rows[i], m);
+			const double sample = client_sample(s, &s->rows[i], m);
 
 			if (!isnan(sample)) {
 				printf("tgt_glue_%s{", metric->name);
 				print_label("", "client", s->rows[i].name);
 				printf("} %.15g\n", sample);
 			}
-			print_data_disks(&s->rows[i], m);
+			print_data_disks(s, &s->rows[i], m);
 		}
 	}
 }

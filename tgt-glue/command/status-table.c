@@ -99,6 +99,15 @@ static void print_quota(uint64_t disk_use, uint64_t quota)
 				      size_text(disk_use), size_text(quota)));
 }
 
+static void print_errors(uint64_t n)
+{
+	if (n)
+		print_note(format_arg(
+			"%" PRIu64
+			" failure%s of reads, writes or flushes of its disk since vhdfs began; `journalctl -t vhdfs' says why",
+			n, n == 1 ? "" : "s"));
+}
+
 static void print_version(const char *version, const struct disk *disk)
 {
 	print_note(format_arg("it is on %s; fleet.conf wants %s", version,
@@ -122,6 +131,7 @@ static void print_data_disks(const struct status_row *row)
 				   : blocks_text(&d->divergence));
 		if (d->child == CHILD_OTHER)
 			print_note(d->child_why);
+		print_errors(d->io_errors);
 		print_quota(d->disk_use, d->quota);
 		if (d->behind)
 			print_version(d->version, d->disk);
@@ -199,6 +209,7 @@ static void print_row(const struct status *s, const struct status_row *row)
 	if (row->restart)
 		print_note(
 			"restart it: writes that were reported as done may be lost");
+	print_errors(row->io_errors);
 	print_quota(row->disk_use, row->quota);
 	if (row->n_writers > 1)
 		print_note(

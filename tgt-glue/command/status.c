@@ -233,6 +233,7 @@ static void read_data_disks(struct status *s, struct status_row *row,
 			.denied = state->image_denied,
 			.version = state->version,
 			.behind = state->behind,
+			.io_errors = view_errors_of(&s->errors, disk->image),
 			.growth = NAN,
 		};
 		if (read_use(s, disk, &st, &row->disks[i].quota)) {
@@ -270,6 +271,7 @@ static void read_client(struct status *s, struct status_row *row, size_t *hint)
 
 	row->child = image->image;
 	row->child_why = image->image_why;
+	row->io_errors = view_errors_of(&s->errors, disk->image);
 	row->child_denied = row->denied = image->image_denied;
 	row->version = image->version;
 	row->behind = image->behind;
@@ -450,6 +452,7 @@ static void read_mount(struct status *s, struct mount_probe *probe)
 	if (s->mount != MOUNT_ANSWERS)
 		return;
 	s->reserve_known = mount_reserve_read(&s->fleet, &s->reserve);
+	view_errors_read(&s->arena, &s->fleet, &s->errors);
 	s->deaths_known = worker_deaths_read(s->fleet.mount, &s->deaths);
 }
 

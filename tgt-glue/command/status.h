@@ -12,6 +12,7 @@
 #include "tgt-glue/reconcile/last-applied.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/mount-probe.h"
+#include "tgt-glue/reconcile/view-errors.h"
 #include "tgt-glue/tgtd/state.h"
 #include "tgt-glue/tgtd/opened.h"
 #include "tgt-glue/command/divergence.h"
@@ -55,9 +56,10 @@ struct status_disk {
 	bool denied;           /* of CHILD_OTHER: it cannot be read */
 	const char *version;   /* as of the system disk, below */
 	bool behind;
-	uint64_t disk_use; /* of the client's own image, bytes */
-	uint64_t quota;    /* of the same, bytes; 0: none */
-	double growth;     /* of the same, bytes a day; NAN: unknown */
+	uint64_t disk_use;  /* of the client's own image, bytes */
+	uint64_t quota;     /* of the same, bytes; 0: none */
+	double growth;      /* of the same, bytes a day; NAN: unknown */
+	uint64_t io_errors; /* failed reads, writes and flushes */
 	struct divergence divergence;
 };
 
@@ -85,6 +87,7 @@ struct status_row {
 	uint64_t disk_use;   /* of the image, bytes */
 	double growth;       /* of the image, bytes a day; NAN: unknown */
 	uint64_t quota;      /* of the image, bytes; 0: none */
+	uint64_t io_errors;  /* failed reads, writes and flushes of the disk */
 	struct divergence divergence;
 	struct status_disk *disks; /* the data disks; those above are of the
 				    * system disk */
@@ -120,7 +123,8 @@ struct status {
 	const char *mount_problem; /* and what to type; null: none */
 	bool reserve_known;        /* of the mount: */
 	uint64_t reserve;          /* what it keeps free, bytes */
-	bool deaths_known;         /* of the mount's workers: */
+	struct view_errors errors;
+	bool deaths_known; /* of the mount's workers: */
 	struct worker_deaths deaths;
 	struct noticed noticed; /* by watch */
 	int64_t now;            /* Unix seconds */

@@ -18,7 +18,10 @@ struct traffic {
 	uint64_t read_commands;
 	uint64_t written_bytes;
 	uint64_t write_commands;
-	uint64_t errors; /* commands that failed */
+	/* Commands with another status than GOOD.  That is no failure of the
+	 * disk: the first command of each session is answered with a UNIT
+	 * ATTENTION. */
+	uint64_t errors;
 };
 
 struct traffics {

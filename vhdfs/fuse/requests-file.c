@@ -40,12 +40,14 @@
 #include "base/log.h"
 #include "fuse/thread-pool.h"
 #include "io/recovery.h"
+#include "store/io-errors.h"
 #include "store/view.h"
 
 int error_for_client(struct node *node, int r)
 {
 	int64_t now = clock_us() / 1000000;
 
+	io_errors_count(node->image, r);
 	/* At most one line a second for an image: a client on a full disk
 	 * retries at once. */
 	if (atomic_exchange(&node->logged_at, now) != now) {

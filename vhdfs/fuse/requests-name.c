@@ -19,6 +19,7 @@
 
 #include "base/cleanup.h"
 #include "fuse/invalidate.h"
+#include "store/io-errors.h"
 #include "store/reserve.h"
 #include "store/view.h"
 
@@ -271,6 +272,8 @@ static int get_root_xattr(const char *name, char **ret)
 				       0
 			       ? -ENOMEM
 			       : 0;
+	if (!strcmp(name, IO_ERRORS_ATTRIBUTE))
+		return (*ret = io_errors_text(server.store)) ? 0 : -ENOMEM;
 	return -ENODATA;
 }
 
@@ -317,7 +320,8 @@ static void request_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 static void request_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	static const char root_names[] =
-		XATTR_STATE "\0" WORKER_DEATHS_ATTRIBUTE "\0" RESERVE_ATTRIBUTE;
+		XATTR_STATE "\0" WORKER_DEATHS_ATTRIBUTE "\0" RESERVE_ATTRIBUTE
+			    "\0" IO_ERRORS_ATTRIBUTE;
 	struct node *node;
 	char names[512];
 	size_t n = 0;

@@ -36,8 +36,9 @@ int server_find_file(uint64_t number, uint64_t handle, struct node **ret);
  * died (restore.h).  Each request through it is answered with EIO. */
 bool handle_is_lost(struct node *node, uint64_t handle);
 
-/* Logs error_text() with the image's name, at most once a second for an image.
- * Returns the error to answer with: r, or -EIO if a client must not see r. */
+/* Counts the failure (store/io-errors.h), and logs error_text() with the
+ * image's name, at most once a second for an image. Returns the error to answer
+ * with: r, or -EIO if a client must not see r. */
 int error_for_client(struct node *node, int r);
 
 /* Answers with an error: r is -errno, or 0 for success. */

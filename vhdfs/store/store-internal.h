@@ -23,6 +23,7 @@
  *   view-snapshot.c  a snapshot of an open image, or a revert
  *   view-rebase.c   another parent of an open image; removal of a snapshot
  *   attributes.c    the extended attributes of an image
+ *   io-errors.c     failed requests, counted
  *   find.c          search for images and directories by what they are
  *   store.c         opening, lookup, listing
  *
@@ -205,6 +206,7 @@ struct store_image {
 	bool reopen_failed; /* after a worker's death; under open_lock */
 	/* Number of changes: begun, ended, and of these flushed. */
 	atomic_ullong begun, ended, flushed;
+	atomic_ullong io_errors; /* failed requests (io-errors.h) */
 
 	pthread_rwlock_t io_lock;
 	/* Under io_lock: */
