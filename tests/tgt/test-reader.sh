@@ -62,6 +62,9 @@ test_other_user_reads_what_root_reads() {
 	equal "versions" "$(glue versions --json)" "$(reader versions --json)"
 	expect 0 reader status
 	did '^  pc1 +ok '
+	sed -i '/client pc2/d' "$scratch/fleet.conf"
+	equal "orphans" "$(glue orphans --json)" "$(reader orphans --json)"
+	equal "orphan" clients/pc2.vhdx "$(reader orphans --json | jq -r '.[].file')"
 }
 
 test_options_and_operands_reach_the_command() {
@@ -126,6 +129,7 @@ test_only_commands_and_options_that_read_are_answered() {
 	refused "expected a command that reads, found 'answer'" answer
 	refused "expected a command that reads, found '--json'" --json status
 	refused "found '--remove'" disks --remove -- pc1 x
+	refused "found '--remove'" orphans --remove -- clients/pc1.vhdx
 	refused "found '--config=/etc/shadow'" status --config=/etc/shadow
 	refused "found '--prometheus'" status --prometheus
 	refused "found '--follow'" disks --follow -- pc1

@@ -18,6 +18,7 @@ static const struct reader_command commands[] = {
 	  .min = 1,
 	  .max = 1 },
 	{ .name = "versions", .run = command_versions, .max = 1 },
+	{ .name = "orphans", .run = command_orphans },
 	{ .name = "log",
 	  .run = command_log,
 	  .since = true,
