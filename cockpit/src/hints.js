@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What to type when a command of the page fails.
+/* global cockpit */
+import { quoted } from "./tgt-glue.js";
+
+let userName = "USER"; // until Cockpit tells the name
+
+cockpit.user().then(user => { userName = user.name });
 
 // The first pattern that the message matches says what to do.
 const hints = [
@@ -7,8 +13,10 @@ const hints = [
     {
         pattern: /permission denied|not permitted/i,
         problem: "access-denied",
-        text: "Only an administrator may read this. Press “Limited access” at the top of Cockpit, and give your password; or be in the group adm, after root has enabled the socket of readers.",
-        command: "systemctl enable --now tgt-glue-status.socket",
+        text: "Press “Limited access” at the top of Cockpit, and give your password. Or, to look without administrative access, have root make you a reader of the fleet, and log in again.",
+        get command() {
+            return `systemctl enable --now tgt-glue-status.socket && adduser ${quoted(userName)} adm`;
+        },
     },
     { pattern: /: No such file or directory; create it/, text: "Write fleet.conf; its man page has an example.", command: "man fleet.conf" },
     { pattern: /: expected .*, found /, text: "Correct fleet.conf. This lists all its mistakes:", command: "tgt-glue check" },

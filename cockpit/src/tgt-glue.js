@@ -10,7 +10,8 @@ export function commandLine(args) {
     return [program, ...args].map(quoted).join(" ");
 }
 
-function quoted(word) {
+/** The word as a shell takes it. */
+export function quoted(word) {
     return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 

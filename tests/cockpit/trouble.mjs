@@ -163,7 +163,7 @@ const scenarios = {
 
         await page.sees(/cannot be read/);
         await page.sees(/fleet\.conf: .*Permission denied/);
-        await page.sees(/systemctl enable --now tgt-glue-status\.socket/);
+        await page.sees(/Type:\s+systemctl enable --now tgt-glue-status\.socket && adduser nobody adm/);
         await page.close();
     },
 };
