@@ -351,6 +351,7 @@ EXTRA_DIST += \
 	tests/cockpit/pictures.mjs \
 	tests/cockpit/reach.mjs \
 	tests/cockpit/trouble.mjs \
+	tests/cockpit/users.mjs \
 	tests/cockpit/views.mjs \
 	tests/confine/common.sh \
 	tests/contents.sh \

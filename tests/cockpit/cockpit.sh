@@ -6,16 +6,23 @@
 
 # The bundle, and what npm gives, are in the build directory.
 npm_dir=$top_builddir/node
+browse_by=()
 
 # Skips unless all programs are here that show the page.
 requires_browser() {
 	requires_tgtd
-	requires cockpit-bridge node npm jq
-	browser=$(command -v chromium || command -v chromium-browser || true)
-	[ -n "$browser" ] || skip "no chromium"
+	requires cockpit-bridge jq
+	requires_driver
 	ws=$(find /usr/lib/cockpit /usr/libexec -maxdepth 1 -name cockpit-ws \
 		2>/dev/null | head -n 1 || true)
 	[ -n "$ws" ] || skip "no cockpit-ws"
+}
+
+# Skips unless a browser is here, and what drives it.
+requires_driver() {
+	requires node npm
+	browser=$(command -v chromium || command -v chromium-browser || true)
+	[ -n "$browser" ] || skip "no chromium"
 	fetch_modules
 }
 
@@ -90,6 +97,7 @@ start_cockpit() {
 		>"$scratch/cockpit.log" 2>&1 &
 	cockpit_pid=$!
 	at_exit end_cockpit
+	cockpit_url=http://127.0.0.1:$cockpit_port
 	wait_until 10 cockpit_listens
 }
 
@@ -106,16 +114,16 @@ end_cockpit() {
 # browse NAME [ARGUMENT...]: runs tests/cockpit/NAME.mjs with a browser at the
 # page.  The script may ask for steps, which are commands of this shell: step()
 # of page.mjs returns when the command has ended.  Fails unless the script ends
-# with 0.
+# with 0.  ${browse_by[@]} is a command that runs it, as in another network.
 browse() {
 	local step status=0
 
 	mkfifo "$scratch/steps" "$scratch/answers"
-	COCKPIT_PORT=$cockpit_port BROWSER=$browser SCRATCH=$scratch \
+	COCKPIT_URL=$cockpit_url BROWSER=$browser SCRATCH=$scratch \
 		NPM_DIR=$npm_dir PICTURES=$(picture_directory) \
 		STEPS=$scratch/steps ANSWERS=$scratch/answers \
 		HANG_SECONDS=$hang_seconds HOME=$scratch \
-		node "$top_srcdir/tests/cockpit/$1.mjs" "${@:2}" 2>&1 &
+		"${browse_by[@]}" node "$top_srcdir/tests/cockpit/$1.mjs" "${@:2}" 2>&1 &
 	node_pid=$!
 	at_exit end_browser
 	exec {steps}<"$scratch/steps" {answers}>"$scratch/answers"
@@ -126,7 +134,11 @@ browse() {
 	wait "$node_pid" || status=$?
 	rm "$scratch/steps" "$scratch/answers"
 	[ "$status" = 0 ] || fail "$1.mjs: exit status $status;" \
-		"cockpit-ws said: $(tail -n 20 "$scratch/cockpit.log")"
+		"cockpit-ws said: $(cockpit_said)"
+}
+
+cockpit_said() {
+	tail -n 20 "$scratch/cockpit.log"
 }
 
 end_browser() {

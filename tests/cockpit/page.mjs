@@ -5,7 +5,7 @@
 import { createRequire } from "node:module";
 import { closeSync, openSync, readFileSync, readSync, writeSync } from "node:fs";
 
-const { COCKPIT_PORT, BROWSER, SCRATCH, NPM_DIR, PICTURES, STEPS, ANSWERS, HANG_SECONDS } = process.env;
+const { COCKPIT_URL, BROWSER, SCRATCH, NPM_DIR, PICTURES, STEPS, ANSWERS, HANG_SECONDS } = process.env;
 const limit = Number(HANG_SECONDS) * 1000; // of a wait, which detects a hang
 const steps = openSync(STEPS, "w");
 const answers = openSync(ANSWERS, "r");
@@ -57,27 +57,41 @@ export function commands() {
 
 export class Page {
     /** The page of the view that the path names; what the browser reports ends the script. */
-    static async open(path = "", { width = 1280, height = 800, scheme = "light" } = {}) {
-        const self = new Page();
+    static async open(path = "", options = {}) {
+        const self = await this.start(options);
+
+        self.started = Date.now();
+        await self.tab.goto(`${COCKPIT_URL}/cockpit/@localhost/vhdfs/index.html#/${path}`);
+        return self;
+    }
+
+    /** A browser that shows nothing yet. */
+    static async start({ width = 1280, height = 800, scheme = "light" } = {}) {
+        const self = new this();
 
         self.browser = await puppeteer.launch({
             executablePath: BROWSER,
             args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+            acceptInsecureCerts: true, // Cockpit makes a certificate for itself
             protocolTimeout: limit,
             userDataDir: `${SCRATCH}/browser`,
         });
-        self.page = await self.browser.newPage();
-        self.page.setDefaultTimeout(limit);
+        // What the browser shows, and in it the frame of the page.
+        self.tab = self.page = await self.browser.newPage();
+        self.tab.setDefaultTimeout(limit);
         self.errors = [];
-        self.page.on("pageerror", error => self.errors.push(error.message));
-        self.page.on("console", message => message.type() === "error" && !/Failed to load/.test(message.text()) && self.errors.push(message.text()));
-        self.page.on("response", response => response.status() >= 400 && self.errors.push(`${response.status()} ${response.url()}`));
-        self.page.on("dialog", dialog => self.errors.push(`a dialog of a script: ${dialog.message()}`));
-        await self.page.setViewport({ width, height });
+        self.tab.on("pageerror", error => self.report(error.message, error.stack));
+        self.tab.on("console", message => message.type() === "error" && !/Failed to load/.test(message.text()) && self.report(message.text(), message.location().url));
+        self.tab.on("response", response => response.status() >= 400 && self.report(`${response.status()} ${response.url()}`, response.url()));
+        self.tab.on("dialog", dialog => self.errors.push(`a dialog of a script: ${dialog.message()}`));
+        await self.tab.setViewport({ width, height });
         await self.scheme(scheme);
-        self.started = Date.now();
-        await self.page.goto(`http://127.0.0.1:${COCKPIT_PORT}/cockpit/@localhost/vhdfs/index.html#/${path}`);
         return self;
+    }
+
+    /** Keeps an error; source: the address of a script, or a text with it. */
+    report(text) {
+        this.errors.push(text);
     }
 
     /** Ends the browser; expects that it reported no error. */
@@ -87,7 +101,7 @@ export class Page {
     }
 
     scheme(value) {
-        return this.page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+        return this.tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
     }
 
     async go(path) {
@@ -158,17 +172,20 @@ export class Page {
 
     /** Milliseconds of processor time of the page since it was made. */
     async processorTime() {
-        return (await this.page.metrics()).TaskDuration * 1000;
+        return (await this.tab.metrics()).TaskDuration * 1000;
+    }
+
+    /** The names of the buttons of commands, of those that can be pressed or of those that cannot. */
+    commandButtons(disabled) {
+        return this.page.$$eval("main button", (all, wanted) => all.filter(b => b.disabled === wanted)
+                .map(b => b.innerText.trim()).filter(name => name.endsWith("…")), disabled);
     }
 
     /** Expects buttons of commands, and that none can be pressed. */
     async cannotPress() {
-        const buttons = await this.page.$$eval("main button", all => all.filter(b => b.innerText.trim().endsWith("…"))
-                .map(b => [b.innerText.trim(), b.disabled]));
-
-        if (!buttons.length)
-            fail(`expected buttons of commands, found: ${await this.text()}`);
-        equal("buttons that can be pressed", [], buttons.filter(([, disabled]) => !disabled));
+        if (!(await this.commandButtons(true)).length)
+            fail(`expected disabled buttons of commands, found: ${await this.text()}`);
+        equal("buttons that can be pressed", [], await this.commandButtons(false));
     }
 
     /** Presses Tab until all has had the focus; returns what can be pressed and had it not. */
@@ -184,7 +201,7 @@ export class Page {
         }, all);
 
         for (let i = 0; i < number + 5; i++)
-            await this.page.keyboard.press("Tab");
+            await this.tab.keyboard.press("Tab");
         return this.page.evaluate(() => [...window.missed].filter(e => e.isConnected).map(e => e.outerHTML.slice(0, 200)));
     }
 
@@ -267,7 +284,7 @@ export class Page {
     }
 
     async escape() {
-        await this.page.keyboard.press("Escape");
+        await this.tab.keyboard.press("Escape");
         await this.waitFor("that Escape closes the dialog", () => !document.querySelector("dialog[open]"));
     }
 
@@ -284,7 +301,7 @@ export class Page {
     /** Keeps a picture of the window. */
     async picture(name) {
         await this.painted();
-        await this.page.screenshot({ path: `${PICTURES}/${name}.png` });
+        await this.tab.screenshot({ path: `${PICTURES}/${name}.png` });
     }
 }
 

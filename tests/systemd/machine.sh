@@ -89,6 +89,14 @@ typed() {
 			"$(cat "$scratch/typed"; journal -b | tail -n 40)"
 }
 
+# typed_line CHAPTER COMMAND: runs the command, which the chapter has.
+typed_line() {
+	chapter "$1" | grep -Fxq "    # $2" ||
+		fail "expected '$2' in the chapter $1"
+	inside env DEBIAN_FRONTEND=noninteractive sh -c "cd && $2" >"$scratch/typed" 2>&1 ||
+		fail "expected success of $2: $(cat "$scratch/typed")"
+}
+
 # has_shut_down STATUS: waits for the end of systemd-nspawn, and expects this exit
 # status: 0 after a power-off, 133 after a reboot.
 has_shut_down() {
