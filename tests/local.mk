@@ -374,6 +374,7 @@ EXTRA_DIST += \
 	tests/tgt/events.sh \
 	tests/tgt/interrupted.sh \
 	tests/tgt/make-old-store \
+	tests/tgt/shards.sh \
 	tests/tgt/store-0.1.0.tar.xz \
 	tests/tgt/states.sh \
 	tests/tgt/tgt.sh \
