@@ -504,14 +504,22 @@ test_sandbox_of_watch_permits_an_apply() {
 	inside grep -q :new /etc/tgt/conf.d/vhdfs.conf
 }
 
-# status_of_user GROUP: tgt-glue status of a user with this group besides its own.
-status_of_user() {
-	inside setpriv --reuid=65534 --regid=65534 --groups="$1" \
-		/srv/tgt-glue status --json
+# user_command GROUP: sets $user to the command that runs another as a user with
+# this group besides its own; it is one process, whose end is the other's.
+user_command() {
+	user=(nsenter -t "$systemd_pid" --mount --pid --no-fork --net --cgroup
+		setpriv --reuid=65534 --regid=65534 --groups="$1")
 }
 
-# In the sandbox of the unit, with tgtd and a mount.
-test_socket_lets_members_of_adm_read_the_fleet() {
+# status_of_user GROUP
+status_of_user() {
+	user_command "$1"
+	"${user[@]}" /srv/tgt-glue status --json
+}
+
+# start_answering: a server whose socket answers readers, in the sandbox of the
+# unit, with tgtd and a mount.
+start_answering() {
 	make_server
 	inside tee /etc/vhdfs/fleet.conf >"$scratch/fleet.conf" <<-END
 		[fleet]
@@ -535,14 +543,101 @@ test_socket_lets_members_of_adm_read_the_fleet() {
 		inside tee '/etc/systemd/system/tgt-glue-status@.service' >/dev/null
 	inside systemctl daemon-reload
 	start vhdfs@srv-disks tgt tgt-glue-status.socket
+}
+
+expect_answer() {
 	status_of_user adm >"$scratch/status" 2>"$scratch/stderr" ||
 		fail "expected an answer: $(cat "$scratch/stderr";
 			say_systemd tgt-glue-status.socket 'tgt-glue-status@*')"
 	equal "client, tgtd" "pc true" \
 		"$(jq -r '"\(.clients[0].name) \(.tgtd)"' "$scratch/status")"
+}
+
+test_socket_lets_members_of_adm_read_the_fleet() {
+	start_answering
+	expect_answer
 	! status_of_user users >"$scratch/status" 2>"$scratch/stderr" ||
 		fail "expected a refusal of another user"
 	grep -q 'adduser USER adm' "$scratch/stderr"
+}
+
+connections() {
+	inside systemctl show -P NConnections tgt-glue-status.socket
+}
+
+# follow_as_readers COUNT: that many readers follow, into $scratch/follow-N;
+# their processes are ${readers[N]}.
+follow_as_readers() {
+	local i
+
+	readers=()
+	user_command adm
+	for ((i = 1; i <= $1; i++)); do
+		"${user[@]}" /srv/tgt-glue status --json --follow \
+			>"$scratch/follow-$i" 2>&1 &
+		readers[i]=$!
+		at_exit "kill $! || true"
+	done
+	for ((i = 1; i <= $1; i++)); do
+		wait_until 20 grep -q '"name":"pc"' "$scratch/follow-$i"
+	done
+}
+
+has_told() {
+	tail -n +2 "$scratch/follow-$1" | grep -q '"client":.*"new"'
+}
+
+test_reader_17_is_told_why_and_the_first_16_go_on() {
+	local i
+
+	start_answering
+	follow_as_readers 16
+	equal "connections" 16 "$(connections)"
+	# Often: systemd may close the connection before or after the request.
+	for i in {1..8}; do
+		! status_of_user adm >"$scratch/stdout" 2>"$scratch/stderr" ||
+			fail "expected a refusal of reader 17"
+		grep -q 'too many may be open at once' "$scratch/stderr" ||
+			fail "reader 17: expected the reason, found:" \
+				"$(cat "$scratch/stderr")"
+	done
+	inside tee -a /etc/vhdfs/fleet.conf >/dev/null <<<'[client new]'
+	for i in {1..16}; do
+		wait_until 20 has_told "$i"
+	done
+	kill "${readers[3]}"
+	wait "${readers[3]}" || true
+	# The place of one that has ended is free.
+	wait_until 20 status_of_user adm
+}
+
+# hold_connections COUNT SEND: that many connections, which send this and
+# read nothing.
+hold_connections() {
+	nsenter -t "$systemd_pid" --mount --pid --no-fork python3 - "$1" "$2" \
+		>"$scratch/held" 2>&1 <<-'END' &
+		import socket, sys, time
+		held = [socket.socket(socket.AF_UNIX) for i in range(int(sys.argv[1]))]
+		for s in held:
+		    s.connect("/run/tgt-glue/status")
+		    s.sendall(sys.argv[2].replace("@", "\0").encode())
+		print("held", flush=True)
+		time.sleep(86400)
+	END
+	at_exit "kill $! || true"
+	wait_until 20 grep -q held "$scratch/held"
+}
+
+test_silent_and_slow_readers_hold_no_other() {
+	requires python3
+	start_answering
+	hold_connections 15 "status@--json@--follow@@"
+	expect_answer
+	# A silent one is ended, as its request has a time: its place is free.
+	hold_connections 1 ""
+	! status_of_user adm 2>/dev/null || fail "expected 16 connections"
+	wait_until 30 status_of_user adm
+	wait_until 20 eval '[ "$(connections)" = 15 ]'
 }
 
 run_tests

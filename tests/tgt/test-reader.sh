@@ -158,6 +158,20 @@ test_without_a_socket_the_way_to_one_is_named() {
 	said 'systemctl enable --now tgt-glue-status.socket'
 }
 
+# At its limit systemd closes a connection, perhaps before the request.
+test_connection_that_ends_before_the_request_is_named_as_that() {
+	requires strace
+	export ASAN_OPTIONS=detect_leaks=0 # it and strace exclude each other
+	name_store
+	write_fleet pc1 </dev/null
+	listen
+	for error in EPIPE ECONNRESET; do
+		expect_error 1 "ended before its answer: too many may be open" \
+			as_user strace -qq -o /dev/null -e trace=sendto \
+			-e inject=sendto:error="$error" tgt-glue status --json
+	done
+}
+
 test_user_whom_the_socket_does_not_admit_is_told() {
 	name_store
 	write_fleet pc1 </dev/null

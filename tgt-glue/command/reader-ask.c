@@ -124,6 +124,16 @@ static bool read_answer(int fd, struct ending *ending)
 	}
 }
 
+/* Where the other side closed the connection, as systemd does at its limit. */
+static int fail_ended(void)
+{
+	print_line(
+		stderr,
+		"tgt-glue: %s: the connection ended before its answer: too many may be open at once (tgt-glue(8)); the journal of tgt-glue-status@ has more",
+		socket_path());
+	return CLI_FAILED;
+}
+
 static int copy_answer(int fd)
 {
 	_cleanup_free_ char *text = NULL;
@@ -138,13 +148,8 @@ static int copy_answer(int fd)
 		return CLI_DONE;
 	code = strtol(text, &end, 10);
 	if (!ending.begun || end == text || *end != '\n' || code < 0 ||
-	    code > 255) {
-		print_line(
-			stderr,
-			"tgt-glue: %s: the connection ended before its answer: too many may be open at once (tgt-glue(8)); the journal of tgt-glue-status@ has more",
-			socket_path());
-		return CLI_FAILED;
-	}
+	    code > 255)
+		return fail_ended();
 	fputs(end + 1, stderr);
 	return (int)code;
 }
@@ -166,11 +171,13 @@ bool reader_ask(const struct command_line *line,
 			stderr,
 			"tgt-glue: %s: permission denied: root and the group adm read the fleet; type `adduser USER adm' as root, and log in again",
 			socket_path());
-	else if (!send_request(fd, command, line))
+	else if (send_request(fd, command, line))
+		*ret_code = copy_answer(fd);
+	else if (errno == EPIPE || errno == ECONNRESET)
+		*ret_code = fail_ended();
+	else
 		print_line(stderr, "tgt-glue: %s: the request failed: %s",
 			   socket_path(), strerror(errno));
-	else
-		*ret_code = copy_answer(fd);
 	return true;
 }
 
