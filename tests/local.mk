@@ -373,6 +373,7 @@ EXTRA_DIST += \
 	tests/systemd/systemd.sh \
 	tests/tgt/events.sh \
 	tests/tgt/interrupted.sh \
+	tests/tgt/journal.sh \
 	tests/tgt/make-old-store \
 	tests/tgt/shards.sh \
 	tests/tgt/store-0.1.0.tar.xz \
@@ -523,6 +524,7 @@ endif
 EXTRA_DIST += tests/crash/test-mutants.sh
 cockpit_tests = \
 	tests/cockpit/test-buttons.sh \
+	tests/cockpit/test-harness.sh \
 	tests/cockpit/test-hostile.sh \
 	tests/cockpit/test-many.sh \
 	tests/cockpit/test-page.sh \

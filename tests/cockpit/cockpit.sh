@@ -111,27 +111,34 @@ end_cockpit() {
 	wait "$cockpit_pid" 2>/dev/null || true
 }
 
-# browse NAME [ARGUMENT...]: runs tests/cockpit/NAME.mjs with a browser at the
-# page.  The script may ask for steps, which are commands of this shell: step()
-# of page.mjs returns when the command has ended.  Fails unless the script ends
-# with 0.  ${browse_by[@]} is a command that runs it, as in another network.
+# browse NAME [ARGUMENT...]: runs NAME.mjs of $scripts with a browser at the page.
+# The script may ask for steps, which are commands of this shell: step() of
+# page.mjs returns when the command has ended.  Fails unless the script ends with
+# 0; a script that ends early, as with a mistake of its syntax, ends the steps.
+# ${browse_by[@]} is a command that runs it, as in another network.
 browse() {
-	local step status=0
+	local both step status=0
+	local scripts=${scripts:-$top_srcdir/tests/cockpit}
 
 	mkfifo "$scratch/steps" "$scratch/answers"
+	# With both ends no open waits; the script alone keeps the end of steps
+	# that is written.
+	exec {both}<>"$scratch/steps" {answers}<>"$scratch/answers"
+	exec {steps}<"$scratch/steps"
 	COCKPIT_URL=$cockpit_url BROWSER=$browser SCRATCH=$scratch \
 		NPM_DIR=$npm_dir PICTURES=$(picture_directory) \
-		STEPS=$scratch/steps ANSWERS=$scratch/answers \
 		HANG_SECONDS=$hang_seconds HOME=$scratch \
-		"${browse_by[@]}" node "$top_srcdir/tests/cockpit/$1.mjs" "${@:2}" 2>&1 &
+		"${browse_by[@]}" node "$scripts/$1.mjs" "${@:2}" 2>&1 \
+		3>"$scratch/steps" 4<"$scratch/answers" {both}>&- &
 	node_pid=$!
+	exec {both}>&-
 	at_exit end_browser
-	exec {steps}<"$scratch/steps" {answers}>"$scratch/answers"
 	while IFS= read -r step <&"$steps"; do
 		eval "$step"
 		echo ended >&"$answers"
 	done
 	wait "$node_pid" || status=$?
+	exec {steps}<&- {answers}>&-
 	rm "$scratch/steps" "$scratch/answers"
 	[ "$status" = 0 ] || fail "$1.mjs: exit status $status;" \
 		"cockpit-ws said: $(cockpit_said)"
@@ -143,7 +150,7 @@ cockpit_said() {
 
 end_browser() {
 	# A script that waits for a step fails.
-	! kill -0 "$node_pid" 2>/dev/null || echo failed >&"$answers"
+	! kill -0 "$node_pid" 2>/dev/null || echo failed >"$scratch/answers"
 	kill "$node_pid" 2>/dev/null || true
 	wait "$node_pid" 2>/dev/null || true
 }

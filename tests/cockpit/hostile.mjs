@@ -13,6 +13,11 @@ function quoted(text) {
     return `$'${text.replaceAll(/[\\']/g, "\\$&").replaceAll("\n", "\\n")}'`;
 }
 
+/** A pattern of this text. */
+function literal(text) {
+    return text.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}
+
 const scenarios = {
     /**
      * Names of initiators, in the page of the machine and in its log; watch ends a
@@ -36,6 +41,82 @@ const scenarios = {
         await page.page.reload();
         await page.rowIs("Log", /img src=x/);
         await page.hasNoMarkup();
+        await page.close();
+    },
+
+    /** A name that has line breaks, while watch does not run: text, until its session has ended. */
+    async lines() {
+        const page = await Page.open("machine/pc1");
+
+        step(`initiator_options=(-i ${quoted(texts[3])}); hold_session pc1`);
+        // What tgtd tells of that is no truth (tgtd/state.c): tgt-glue trusts none of it.
+        await page.sees(/unknown|does not answer|line break/);
+        await page.hasNoMarkup();
+        await page.go("");
+        equal("the machines", ["pc1", "pc2"], (await page.rows("Machines")).map(row => row[0]));
+        await page.hasNoMarkup();
+        await page.go("store");
+        await page.find("table", "Health");
+        await page.hasNoMarkup();
+        step("end_session");
+        await page.go("");
+        await page.machineIs("pc1", /\boff\b/);
+        await page.machineIs("pc2", /\boff\b/);
+        await page.close();
+    },
+
+    /** Refused logins: of a machine, and of an initiator that no machine is known by. */
+    async refused() {
+        const page = await Page.open("machine/pc1");
+
+        // The log has no refusal of a name with a space.
+        for (const [i, name] of ["<script>alert(1)</script><img/src=x/onerror=alert(1)><b>x</b>", "--option"].entries()) {
+            const known = `${name}-known`;
+
+            step(`initiator_options=(-i ${quoted(known)}); hold_session pc1 pc1%secretsecret1@`);
+            step(`wait_until 30 logged ${i + 1}; end_session; rm "$scratch/hold-pc1"`);
+            step(`wrong_secret pc1 ${quoted(known)}; wrong_secret pc1 ${quoted(name)}`);
+            await page.go("machine/pc1");
+            await page.sees(new RegExp(`Last refusal[^]*the secret is wrong, to ${literal(known)}`));
+            await page.hasNoMarkup();
+            await page.go("");
+            await page.machineIs("pc1", /the secret is wrong/);
+            await page.hasNoMarkup();
+            await page.go("store");
+            await page.rowIs("Health", new RegExp(`Refused logins.*${literal(name)}: `));
+            await page.hasNoMarkup();
+        }
+        equal("what tgt-glue tells", ["--option", "--option-known"],
+              [glue("status --json")["last-refusal"].initiator, glue("status --json").clients[0]["last-refusal"].initiator]);
+        await page.close();
+    },
+
+    /** A field has one line: Enter submits, and a paste loses its line breaks. */
+    async breaks() {
+        const page = await Page.open("machine/pc1");
+        const last = () => commands().findLast(c => c[0] === "snapshot");
+
+        await page.copy("two\nlines\r\nhere");
+        await page.press("Snapshot…");
+        for (const label of ["Name", "Note"]) {
+            await (await page.find("textbox", label)).focus();
+            await page.paste();
+        }
+        const [name, note] = await page.page.$$eval("dialog[open] input", all => all.map(e => e.value));
+
+        matches("the name, in one line", /^two ?lines ?here$/, name);
+        matches("the note, in one line", /^two ?lines ?here$/, note);
+        matches("the answer", /name|Done/, await page.submit());
+        equal("the command", ["snapshot", `--note=${note}`, "--", name, "pc1"], last());
+        await page.escape();
+
+        await page.press("Snapshot…");
+        await page.fill("Note", "typed\n");
+        equal("Enter without the name that is required: no command", name, last().at(-2));
+        await page.fill("Name", "typed\n");
+        await page.answered();
+        equal("the command", ["snapshot", "--note=typed", "--", "typed", "pc1"], last());
+        equal("commands with a line break", [], commands().filter(c => c.some(word => /[\r\n]/.test(word))));
         await page.close();
     },
 

@@ -5,6 +5,7 @@
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/tgt/tgt.sh"
 . "$top_srcdir/tests/tgt/versions.sh"
+. "$top_srcdir/tests/tgt/journal.sh"
 . "$top_srcdir/tests/cockpit/cockpit.sh"
 
 # logged COUNT: the log has that many logins.
@@ -21,6 +22,31 @@ test_names_of_initiators_are_text() {
 	requires_initiator
 	show_fleet 2 </dev/null
 	browse hostile initiators
+}
+
+# watch, which would end the session, does not run.
+test_line_breaks_in_the_name_of_an_initiator_are_text() {
+	requires_initiator
+	show_fleet 2 </dev/null
+	browse hostile lines
+}
+
+# In the order of a real server: the initiator logs in once, and later its secret
+# is wrong; tgtd writes its name to the journal.
+test_names_of_refused_initiators_are_text() {
+	requires_initiator
+	make_journal
+	show_fleet 2 <<-END
+		[defaults]
+		secret = secretsecret1
+	END
+	start_watch
+	browse hostile refused
+}
+
+test_line_break_in_a_field_reaches_no_command() {
+	show_fleet 2 </dev/null
+	browse hostile breaks
 }
 
 test_notes_are_text() {
