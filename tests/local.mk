@@ -342,6 +342,7 @@ EXTRA_DIST += \
 	tests/boot/make-disk \
 	tests/cockpit/buttons.mjs \
 	tests/cockpit/cockpit.sh \
+	tests/cockpit/facts.mjs \
 	tests/cockpit/hostile.mjs \
 	tests/cockpit/live.mjs \
 	tests/cockpit/many.mjs \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// buttons.mjs SCENARIO: presses buttons; the dialog shows the command before it
-// runs, and tgt-glue tells its effect.
+// buttons.mjs SCENARIO:CLIENT...: presses buttons of that machine, or of a master
+// for it; the dialog shows the command before it runs, and tgt-glue tells its effect.
 import { commands, equal, fail, glue, main, matches, output, Page, step } from "./page.mjs";
 
 const states = "Disks and their saved states";
@@ -20,10 +20,15 @@ function version(number) {
  * the fields, and runs the command; expects the arguments, and that the dialog
  * shows the command first, as a shell takes it.  Returns what the dialog says.
  */
-async function act(page, { button, row, fields = {}, args, answer = /^Done\./ }) {
+async function act(page, { button, row, machine, fields = {}, marks = [], args, answer = /^Done\./ }) {
     await page.press(button, row);
     for (const [label, value] of Object.entries(fields))
         await page.fill(label, value);
+
+    if (machine)
+        await page.choose("Machine", machine);
+    for (const label of marks)
+        await (await page.find("checkbox", label)).click();
 
     const shown = await page.shownCommand();
 
@@ -41,52 +46,52 @@ async function act(page, { button, row, fields = {}, args, answer = /^Done\./ })
 }
 
 const scenarios = {
-    async snapshot() {
-        const page = await Page.open("machine/pc1");
+    async snapshot(client) {
+        const page = await Page.open(`machine/${client}`);
 
-        step("use_disk pc1 before");
-        await act(page, { button: "Snapshot…", fields: { Name: "first" }, args: ["snapshot", "--", "first", "pc1"] });
-        equal("snapshots", ["first"], disks("pc1", "snapshot").map(d => d.which));
+        step(`use_disk ${client} before`);
+        await act(page, { button: "Snapshot…", fields: { Name: "first" }, args: ["snapshot", "--", "first", client] });
+        equal("snapshots", ["first"], disks(client, "snapshot").map(d => d.which));
         await page.rowIs(states, /^first/);
-        step("use_disk pc1 after");
-        await act(page, { button: "Revert…", row: /^first/, args: ["revert", "--", "first", "pc1"] });
-        equal("the disk after the revert", "before", output("disk clients/pc1.vhdx"));
+        step(`use_disk ${client} after`);
+        await act(page, { button: "Revert…", row: /^first/, args: ["revert", "--", "first", client] });
+        equal("the disk after the revert", "before", output(`disk clients/${client}.vhdx`));
         await page.close();
     },
 
-    async keep() {
-        const page = await Page.open("machine/pc1");
+    async keep(client) {
+        const page = await Page.open(`machine/${client}`);
 
-        step("use_disk pc1 kept");
-        await act(page, { button: "Keep…", fields: { Note: "good state" }, args: ["keep", "--note=good state", "--", "pc1"] });
-        equal("the note of what is kept", ["good state"], disks("pc1").map(d => d.note).filter(Boolean));
+        step(`use_disk ${client} kept`);
+        await act(page, { button: "Keep…", fields: { Note: "good state" }, args: ["keep", "--note=good state", "--", client] });
+        equal("the note of what is kept", ["good state"], disks(client).map(d => d.note).filter(Boolean));
         await page.rowIs(states, /good state/);
-        step("use_disk pc1 later");
-        await act(page, { button: "Reset…", args: ["reset", "--", "pc1"] });
-        equal("the disk after the reset", "kept", output("disk clients/pc1.vhdx"));
+        step(`use_disk ${client} later`);
+        await act(page, { button: "Reset…", args: ["reset", "--", client] });
+        equal("the disk after the reset", "kept", output(`disk clients/${client}.vhdx`));
         await page.close();
     },
 
-    async reset() {
-        const page = await Page.open("machine/pc1");
+    async reset(client) {
+        const page = await Page.open(`machine/${client}`);
 
-        step("use_disk pc1 mine");
-        await act(page, { button: "Reset…", args: ["reset", "--", "pc1"] });
-        equal("the disk after the reset", "version 1", output("disk clients/pc1.vhdx"));
+        step(`use_disk ${client} mine`);
+        await act(page, { button: "Reset…", args: ["reset", "--", client] });
+        equal("the disk after the reset", "version 1", output(`disk clients/${client}.vhdx`));
 
-        const [old] = disks("pc1").filter(d => d.kind !== "now");
+        const [old] = disks(client).filter(d => d.kind !== "now");
 
         await page.rowIs(states, new RegExp(`^${old.which}`));
-        await act(page, { button: "Restore…", row: new RegExp(`^${old.which}`), args: ["restore", "--", "pc1", old.which] });
-        equal("the disk after the restore", "mine", output("disk clients/pc1.vhdx"));
+        await act(page, { button: "Restore…", row: new RegExp(`^${old.which}`), args: ["restore", "--", client, old.which] });
+        equal("the disk after the restore", "mine", output(`disk clients/${client}.vhdx`));
         await page.close();
     },
 
-    async versions() {
+    async versions(client) {
         const page = await Page.open("masters");
 
-        step("use_disk pc1 'version 4'");
-        await act(page, { button: "Publish…", fields: { Note: "with updates" }, args: ["publish", "--note=with updates", "--", "pc1", "masters/win11"] });
+        step(`use_disk ${client} 'version 4'`);
+        await act(page, { button: "Publish…", machine: client, fields: { Note: "with updates" }, args: ["publish", "--note=with updates", "--", client, "masters/win11"] });
         equal("the new version", ["with updates", ["test"]], [version(4).note, version(4).channels]);
         await page.rowIs(versions, /^4 \| test .*with updates/);
         await act(page, { button: "Promote…", row: /^4\s/, args: ["promote", "--", "masters/win11", "4"] });
@@ -100,55 +105,69 @@ const scenarios = {
         await page.close();
     },
 
-    async remove() {
-        step("expect 0 glue snapshot first pc1");
-        const page = await Page.open("machine/pc1");
+    async remove(client) {
+        step(`expect 0 glue snapshot first ${client}`);
+        const page = await Page.open(`machine/${client}`);
 
-        await act(page, { button: "Remove…", row: /^first/, args: ["disks", "--remove", "--", "pc1", "first"] });
-        equal("snapshots", [], disks("pc1", "snapshot"));
+        await act(page, { button: "Remove…", row: /^first/, args: ["disks", "--remove", "--", client, "first"] });
+        equal("snapshots", [], disks(client, "snapshot"));
         await page.close();
     },
 
-    async newMaster() {
+    async newMaster(client) {
         const page = await Page.open("masters");
 
-        await act(page, { button: "New master…", fields: { "Name of the master": "masters/new" }, args: ["publish", "--", "pc1", "masters/new"] });
+        await act(page, { button: "New master…", machine: client, fields: { "Name of the master": "masters/new" },
+            marks: ["Also if a file system was not unmounted (--unclean)"], args: ["publish", "--unclean", "--", client, "masters/new"] });
         equal("versions of the new master", [1], glue("versions --json masters/new").map(v => v.number));
         await page.close();
     },
 
-    async orphan() {
-        step("sed -i '/client pc3/d' $scratch/fleet.conf; expect 0 glue apply");
+    async dataDisk(client) {
+        const page = await Page.open(`machine/${client}`);
+
+        await act(page, { button: "Snapshot…", row: /^Disk home/, fields: { Name: "first" }, args: ["snapshot", "--disk=home", "--", "first", client] });
+        equal("snapshots", ["home"], glue(`disks --json ${client}`).filter(d => d.kind === "snapshot").map(d => d.disk));
+        await act(page, { button: "Remove…", row: /^first/, args: ["disks", "--remove", "--disk=home", "--", client, "first"] });
+        equal("snapshots", [], glue(`disks --json ${client}`).filter(d => d.kind === "snapshot"));
+        await page.close();
+    },
+
+    async orphan(client) {
+        step(`sed -i '/client ${client}$/d;/client ${client}]/d' $scratch/fleet.conf; expect 0 glue apply`);
         const page = await Page.open("store");
-        const file = "clients/pc3.vhdx";
+        const file = `clients/${client}.vhdx`;
 
         equal("orphans", true, output("glue orphans").includes(file));
-        await act(page, { button: "Remove…", row: /pc3\.vhdx/, args: ["orphans", "--remove", "--", file] });
+        await act(page, { button: "Remove…", row: new RegExp(`${client}\\.vhdx`), args: ["orphans", "--remove", "--", file] });
         equal("orphans", false, output("glue orphans").includes(file));
         await page.close();
     },
 
-    async session() {
-        step("hold_session pc1");
-        const page = await Page.open("machine/pc1");
+    async session(client) {
+        step(`hold_session ${client}`);
+        const page = await Page.open(`machine/${client}`);
 
-        await act(page, { button: "End session…", args: ["end-session", "--", "pc1"] });
-        equal("sessions", [], glue("status --json").clients[0].sessions);
+        await act(page, { button: "End session…", args: ["end-session", "--", client] });
+        equal("sessions", [], glue("status --json").clients.find(c => c.name === client).sessions);
         await page.sees(/not logged in/);
         step("end_session");
         await page.close();
     },
 
-    async refusal() {
-        step("hold_session pc1");
-        const page = await Page.open("machine/pc1");
+    async refusal(client) {
+        step(`hold_session ${client}`);
+        const page = await Page.open(`machine/${client}`);
 
         await page.rowIs("Sessions", /^127\.0\.0\.1/);
-        await act(page, { button: "Reset…", args: ["reset", "--", "pc1"], answer: /pc1: .*(session|logged in|in use)/ });
-        equal("resets", 0, disks("pc1").filter(d => d.kind !== "now").length);
+        await act(page, { button: "Reset…", args: ["reset", "--", client], answer: /: .*(session|logged in|in use)/ });
+        equal("resets", 0, disks(client).filter(d => d.kind !== "now").length);
         step("end_session");
         await page.close();
     },
 };
 
-await main(scenarios[process.argv[2]]);
+await main(async () => {
+    for (const [scenario, client] of process.argv.slice(2).map(word => word.split(":")))
+        await scenarios[scenario](client);
+});

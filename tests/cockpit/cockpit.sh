@@ -187,6 +187,58 @@ show_fleet() {
 	start_cockpit
 }
 
+# furnish COUNT: a fleet in use, with something of all that the views tell.  pc1 is
+# logged in, stays on version 1 where 2 is wanted, has a snapshot and a disk that
+# was put aside, and was refused once; pc2 takes most space; games has another
+# master; one image is of no machine; the versions are a tree.
+furnish() {
+	requires_initiator
+	show_fleet $(($1 - 1)) <<-END
+		[client gone]
+	END
+	add_versions games 1
+	sed -i '/client gone/d' "$scratch/fleet.conf"
+	printf '[client games]\nmaster = masters/games\n' >>"$scratch/fleet.conf"
+	expect 0 glue apply
+	use_disk pc1 earlier
+	expect 0 glue reset pc1
+	use_disk pc1 mine
+	expect 0 glue snapshot --note "before the exam" exam pc1
+	expect 0 glue snapshot other pc2
+	use_disk pc2 branch
+	expect 0 glue publish --note "a branch" pc2 masters/win11
+	expect 0 glue reset pc2
+	use_disk pc2 newest
+	expect 0 glue publish pc2 masters/win11
+	start_watch
+	hold_session pc1
+	expect 0 glue promote masters/win11 2
+	# A disk with changes stays.
+	expect 0 glue reset pc2
+	wait_until 30 is_version "pc$(($1 - 1))" 2
+	dd if=/dev/urandom of="$scratch/mnt/clients/pc2.vhdx.raw" bs=1M count=8 \
+		conv=notrunc,fsync status=none
+	write_samples
+	echo '{"refusals":[{"client":"pc1","when":1790000000,"initiator":"iqn.x:y","reason":"the secret is wrong"}]}' \
+		>"$scratch/targets.conf.noticed"
+}
+
+# is_version CLIENT NUMBER: its disk is on that version of win11.
+is_version() {
+	[ "$(parent "clients/$1.vhdx")" = "masters/win11@$2.vhdx" ]
+}
+
+# A day ago the store had twice its free space, and pc2's image was empty.
+write_samples() {
+	local before=$(($(date +%s) - 86400)) inode
+
+	inode=$(stat -c %i "$scratch/store/clients/pc2.vhdx")
+	{
+		echo "store $before $(($(glue status --json | jq .free) * 2))"
+		echo "clients/pc2.vhdx $inode $before 0"
+	} >"$scratch/targets.conf.samples"
+}
+
 # Starts watch, which notes logins, and waits until it does.
 start_watch() {
 	tgt-glue --config "$scratch/fleet.conf" watch \

@@ -254,6 +254,8 @@ export class Page {
 
     /** Presses a button; in a row of a table if a pattern of the row is given. */
     async press(name, rowPattern) {
+        // What is read meanwhile moves the button.
+        await this.settled();
         if (!rowPattern) {
             await (await this.find("button", name)).click();
             return;
@@ -265,6 +267,47 @@ export class Page {
             fail(`expected a button "${name}" in a row that matches ${rowPattern}, found: ${await this.text()}`));
 
         await handle.click();
+    }
+
+    /** Chooses in a list by the text of the choice. */
+    async choose(label, text) {
+        const list = await this.find("combobox", label);
+        const value = await list.evaluate((e, wanted) => [...e.options].find(o => o.text === wanted)?.value ?? null, text);
+
+        if (value === null)
+            fail(`list ${label}: expected the choice "${text}", found: ${await list.evaluate(e => e.innerText)}`);
+        await list.select(value);
+    }
+
+    /** Expects nothing serious of axe-core in light and in dark colours. */
+    async isAccessible(subject) {
+        for (const scheme of ["dark", "light"]) {
+            await this.scheme(scheme);
+            await this.painted();
+            equal(`${subject}, ${scheme}: serious findings of axe-core`, [], await this.axe());
+        }
+    }
+
+    /** Opens each dialog of the view with the keyboard, calls check, and closes it; the focus returns. */
+    async eachDialog(check) {
+        const all = "main button:not([disabled])";
+        const number = await this.page.$$eval(all, buttons => buttons.filter(e => e.checkVisibility() && e.innerText.trim().endsWith("…")).length);
+        const titles = [];
+
+        for (let i = 0; i < number; i++) {
+            const button = (await this.page.evaluateHandle((selector, n) =>
+                [...document.querySelectorAll(selector)].filter(e => e.checkVisibility() && e.innerText.trim().endsWith("…"))[n], all, i)).asElement();
+
+            await button.focus();
+            await this.page.keyboard.press("Enter");
+            await this.shownCommand();
+            titles.push(await this.page.$eval("dialog[open] h1", e => e.innerText));
+            await check(titles.at(-1));
+            await this.escape();
+            if (!await button.evaluate(e => e === document.activeElement))
+                fail(`${titles.at(-1)}: expected that Escape gives the focus back to its button, found: ${await this.page.evaluate(() => document.activeElement?.outerHTML.slice(0, 200))}`);
+        }
+        return titles;
     }
 
     async fill(label, value) {

@@ -8,53 +8,66 @@
 . "$top_srcdir/tests/cockpit/cockpit.sh"
 
 test_snapshot_and_revert() {
-	show_fleet 2 </dev/null
-	browse buttons snapshot
+	show_fleet 3 </dev/null
+	browse buttons snapshot:pc1
 }
 
 test_keep_and_reset() {
-	show_fleet 2 </dev/null
-	browse buttons keep
+	show_fleet 3 </dev/null
+	browse buttons keep:pc1
 }
 
 test_reset_and_restore() {
-	show_fleet 2 </dev/null
-	browse buttons reset
+	show_fleet 3 </dev/null
+	browse buttons reset:pc1
 }
 
 test_publish_promote_back_and_retire() {
-	show_fleet 2 </dev/null
-	browse buttons versions
+	show_fleet 3 </dev/null
+	browse buttons versions:pc1
 }
 
 test_remove_a_snapshot() {
-	show_fleet 2 </dev/null
-	browse buttons remove
+	show_fleet 3 </dev/null
+	browse buttons remove:pc1
+}
+
+test_snapshot_and_remove_of_a_data_disk() {
+	show_fleet 3 </dev/null
+	browse buttons dataDisk:pc1
 }
 
 test_publish_a_new_master() {
-	show_fleet 2 </dev/null
+	show_fleet 3 </dev/null
 	use_disk pc1 new
-	browse buttons newMaster
+	browse buttons newMaster:pc1
 }
 
 test_remove_an_image_of_no_machine() {
 	show_fleet 3 </dev/null
-	browse buttons orphan
+	browse buttons orphan:pc3
 }
 
 test_dialog_says_why_a_command_refuses() {
 	requires_initiator
-	show_fleet 2 </dev/null
-	browse buttons refusal
+	show_fleet 3 </dev/null
+	browse buttons refusal:pc1
 }
 
 test_end_session() {
-	tgt-glue end-session --help >/dev/null 2>&1 ||
-		skip "tgt-glue has no end-session"
 	requires_initiator
-	show_fleet 2 </dev/null
-	browse buttons session
+	show_fleet 3 </dev/null
+	browse buttons session:pc1
+}
+
+# The scenarios of the other tests, each with a machine of its own.
+test_each_button_works_with_30_machines() {
+	requires_initiator
+	show_fleet 30 </dev/null
+	use_disk pc6 new
+	browse buttons snapshot:pc1 keep:pc2 reset:pc3 session:pc4 refusal:pc5 \
+		newMaster:pc6 versions:pc7 orphan:pc8 \
+		remove:pc9 dataDisk:pc10
 }
 
 run_tests

@@ -16,25 +16,40 @@ test_each_view_shows_30_machines() {
 	browse views 30
 }
 
+test_views_tell_all_of_3_machines_in_use() {
+	furnish 3
+	browse facts 3
+}
+
+test_views_tell_all_of_30_machines_in_use() {
+	furnish 30
+	browse facts 30
+}
+
 test_login_and_logout_are_shown_without_a_reload() {
 	requires_initiator
 	show_fleet 3 </dev/null
 	browse live
 }
 
-test_axe_finds_nothing_serious_in_light_and_dark_colours() {
-	show_fleet 3 </dev/null
+test_axe_finds_nothing_serious_in_views_and_dialogs_light_and_dark() {
+	furnish 3
 	browse reach axe
 }
 
-test_no_view_is_wider_than_a_phone() {
-	show_fleet 3 </dev/null
+test_no_view_and_no_dialog_is_wider_than_a_phone() {
+	furnish 3
 	browse reach narrow
 }
 
-test_keyboard_reaches_every_button_and_escape_closes_a_dialog() {
-	show_fleet 3 </dev/null
+test_keyboard_reaches_every_button_and_opens_and_closes_every_dialog() {
+	furnish 3
 	browse reach keyboard
+}
+
+test_command_runs_without_a_mouse() {
+	show_fleet 3 </dev/null
+	browse reach command
 }
 
 run_tests
