@@ -57,6 +57,7 @@ export class Masters {
         this.list = make("div");
         this.element = make("section", { "aria-label": "Masters" });
         fill(this.element, viewTitle("Masters", this.makeNew()), this.list);
+        this.showMasters([]);
     }
 
     makeNew() {

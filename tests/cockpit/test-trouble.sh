@@ -48,6 +48,27 @@ test_low_space_says_what_to_type() {
 	browse trouble space
 }
 
+test_fleet_without_machines_says_what_to_write_and_to_type() {
+	show_fleet 3 </dev/null
+	browse trouble empty
+}
+
+# A command of the page waits until the gate is open.
+close_gate() {
+	mkdir "$scratch/gate"
+}
+
+open_gate() {
+	rmdir "$scratch/gate"
+}
+
+test_what_is_being_read_is_said() {
+	show_fleet 3 </dev/null
+	sed -i "2i while [ -d $scratch/gate ]; do sleep 0.1; done" \
+		"$scratch/bin/tgt-glue"
+	browse trouble loading
+}
+
 # show_fleet_to_user MODE: as show_fleet 3; the session is one of a user other
 # than root, that cannot become root.
 show_fleet_to_user() {

@@ -18,6 +18,7 @@ const scenarios = {
         await page.sees(/fleet\.conf has mistakes/);
         await page.sees(/tgt-glue check/);
         equal("the machines that were applied last", 3, (await page.rows("Machines")).length);
+        await page.isAccessible("mistakes");
         await page.picture("mistakes");
         step("cp $scratch/good.conf $scratch/fleet.conf");
         await recovers(page, /mistakes/);
@@ -30,6 +31,7 @@ const scenarios = {
 
         await page.sees(/cannot be read/);
         await page.sees(/fleet\.conf: .*No such file/);
+        await page.isAccessible("missing");
         await page.picture("missing");
         step("mv $scratch/good.conf $scratch/fleet.conf");
         await page.press("Try again");
@@ -47,6 +49,7 @@ const scenarios = {
         await page.machineIs("pc1", /\berror\b/);
         await page.go("store");
         await page.rowIs("Health", /tgtd.*does not answer/);
+        await page.isAccessible("tgtd-dead");
         await page.picture("tgtd-dead");
         await page.go("");
         step("start_tgtd; glue apply");
@@ -62,6 +65,7 @@ const scenarios = {
         await page.machineIs("pc1", /differs[^]*mount is gone/);
         await page.sees(/nothing is mounted at \S+; type/);
         await page.sees(/systemctl status 'vhdfs@\*'/);
+        await page.isAccessible("mount-gone");
         await page.picture("mount-gone");
         await page.close();
     },
@@ -117,7 +121,51 @@ const scenarios = {
         await page.sees(/little free space/);
         await page.sees(/at least 900 TiB/);
         await page.sees(/Retire versions that no machine needs/);
+        await page.isAccessible("low-space");
         await page.picture("low-space");
+        await page.close();
+    },
+
+    async empty() {
+        step("sed -i '/^.client/d;/^.group/,$d' $scratch/fleet.conf; expect 0 glue apply");
+        const page = await Page.open();
+
+        await page.sees(/fleet\.conf names no client/);
+        await page.sees(/Then type:\s+tgt-glue apply/);
+        await page.isAccessible("empty");
+        await page.picture("empty");
+        await page.go("masters");
+        await page.sees(/fleet\.conf names no master/);
+        await page.go("store");
+        await page.rowIs("Health", /fleet\.conf \| has no mistakes/);
+        await page.go("machine/pc1");
+        await page.sees(/fleet\.conf has no such machine[^]*tgt-glue orphans/);
+        await page.isAccessible("a machine that does not exist");
+        await page.picture("unknown");
+        step("echo '[client pc7]' >>$scratch/fleet.conf; expect 0 glue apply");
+        await page.go("");
+        await page.machineIs("pc7", /\boff\b/);
+        await page.seesNot(/names no client/);
+        await page.close();
+    },
+
+    /** While tgt-glue does not answer: first at all, and then of a machine's disks. */
+    async loading() {
+        step("close_gate");
+        const page = await Page.open();
+
+        await page.sees(/Reading the fleet/);
+        await page.isAccessible("loading");
+        await page.picture("loading");
+        step("open_gate");
+        await page.machineIs("pc1", /\boff\b/);
+        step("close_gate");
+        await page.go("machine/pc1");
+        await page.sees(/Reading: the disks/);
+        await page.sees(/Reading: the log/);
+        await page.isAccessible("a machine while it loads");
+        step("open_gate");
+        await page.rowIs("Disks and their saved states", /^now/);
         await page.close();
     },
 
@@ -139,6 +187,7 @@ const scenarios = {
             await page.find("table", label);
             await page.cannotPress();
         }
+        await page.isAccessible("user");
         await page.picture("user");
         await page.close();
     },
