@@ -42,14 +42,23 @@ export async function run(args) {
     return output;
 }
 
+/** The value of a command's JSON. */
+function parse(args, text) {
+    try {
+        return JSON.parse(text);
+    } catch {
+        throw new Error(`${commandLine(args)}: expected JSON, found: ${text.slice(0, 200)}`);
+    }
+}
+
 /** Runs a command with --json that reads; resolves to the value. */
 export async function read(...args) {
-    return JSON.parse(await readText(args));
+    return parse(args, await readText(args));
 }
 
 /** As read, for a command that prints one object in each line. */
 export async function readLines(...args) {
-    return (await readText(args)).split("\n").filter(Boolean).map(line => JSON.parse(line));
+    return (await readText(args)).split("\n").filter(Boolean).map(line => parse(args, line));
 }
 
 async function readText(args) {
@@ -69,18 +78,30 @@ export function follow(args, line, ended) {
     const process = cockpit.spawn([program, ...args], { superuser: "try", err: "message", environ });
     let rest = "";
     let closed = false;
+    const close = () => {
+        closed = true;
+        process.close("cancelled");
+    };
+    const takeLines = lines => {
+        let values = [];
+
+        try {
+            values = lines.map(text => parse(args, text));
+        } catch (error) {
+            close();
+            ended(error);
+        }
+        values.forEach(line);
+    };
 
     process.stream(data => {
         const lines = (rest + data).split("\n");
 
         rest = lines.pop();
         if (!closed)
-            lines.forEach(text => line(JSON.parse(text)));
+            takeLines(lines);
     });
     process.then(() => closed || ended(new Error(`${commandLine(args)} ended`)),
                  error => closed || ended(failure(args, error)));
-    return () => {
-        closed = true;
-        process.close("cancelled");
-    };
+    return close;
 }
