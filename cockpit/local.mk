@@ -24,6 +24,7 @@ cockpit_sources = \
 	cockpit/src/orphans.js \
 	cockpit/src/parts.js \
 	cockpit/src/permission.js \
+	cockpit/src/place.js \
 	cockpit/src/rates.js \
 	cockpit/src/reading.js \
 	cockpit/src/room-filter.js \

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Makes elements.  All text reaches the page here, and only as text nodes, so
 // that a name or a note is never markup.
+import { Place } from "./place.js";
 
 /**
  * Makes an element.  An attribute that begins with "on" is a listener; one that
@@ -57,30 +58,12 @@ export function setOrRemove(element, name, value) {
         element.setAttribute(name, value);
 }
 
-/**
- * Replaces the children of an element.  If the focus was inside, the first
- * element of the new children that has the same text gets it, or else the
- * heading above: a keyboard does not begin at the top again.
- */
+/** Replaces the children of an element; the reader's place in it stays, if the new ones have it. */
 export function fill(element, ...children) {
-    const focused = element.contains(document.activeElement) && element !== document.activeElement
-        ? document.activeElement
-        : null;
+    const place = new Place(element);
 
     element.replaceChildren(...presentChildren(children));
-    if (focused && !focused.isConnected)
-        focusLike(element, focused);
-}
-
-function focusLike(element, focused) {
-    const same = [...element.querySelectorAll(focused.tagName)].find(e =>
-        e.textContent === focused.textContent && e.getAttribute("aria-describedby") === focused.getAttribute("aria-describedby"));
-
-    const heading = element.closest(".card")?.querySelector("h2") ?? element;
-
-    if (!same)
-        setOrRemove(heading, "tabindex", "-1");
-    (same ?? heading).focus({ preventScroll: true });
+    place.restore();
 }
 
 /** Gives an element these children in this order; the focus stays where it is. */
