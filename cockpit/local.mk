@@ -14,6 +14,7 @@ cockpit_sources = \
 	cockpit/src/hints.js \
 	cockpit/src/icon.js \
 	cockpit/src/index.js \
+	cockpit/src/long-list.js \
 	cockpit/src/low-space.js \
 	cockpit/src/machine-log.js \
 	cockpit/src/machine-sessions.js \
@@ -30,6 +31,7 @@ cockpit_sources = \
 	cockpit/src/room-filter.js \
 	cockpit/src/room-row.js \
 	cockpit/src/room-sort.js \
+	cockpit/src/room-summary.js \
 	cockpit/src/room.js \
 	cockpit/src/saved-states.js \
 	cockpit/src/space.js \
@@ -39,6 +41,7 @@ cockpit_sources = \
 	cockpit/src/style.css \
 	cockpit/src/tgt-glue.js \
 	cockpit/src/theme.js \
+	cockpit/src/version-label.js \
 	cockpit/src/versions.js \
 	$(NULL)
 # The folder as Cockpit serves it.

@@ -9,6 +9,7 @@ const shapes = {
     success: "M8 1a7 7 0 1 0 0 14A7 7 0 0 0 8 1zM11.3 4.9l1.3 1.3-5.6 5.6-3.4-3.4 1.3-1.3L7 9.2z",
     caret: "M3 6h10l-5 5z",
     up: "M8 3l5 6H9.2v4H6.8V9H3z",
+    unsorted: "M8 1l4 5H4zM8 15l-4-5h8z",
     down: "M8 13 3 7h3.8V3h2.4v4H13z",
 };
 

@@ -56,6 +56,9 @@ class Page {
         const machine = path === "machine";
         const view = views.find(v => v.path === path) ?? views[0];
 
+        this.from = this.machine; // where the reader comes from
+        this.machine = machine ? name : null;
+
         for (const { view: other, link, item } of this.links) {
             const current = !machine && other === view;
 
@@ -91,8 +94,19 @@ class Page {
         fill(this.main, this.view.element);
         this.view.update(this.fleet.everything());
         if (this.focus)
-            this.main.querySelector("h1")?.focus();
+            this.focusView();
         this.focus = false;
+    }
+
+    /** At its beginning, or where the reader left the room for a machine. */
+    focusView() {
+        const link = this.from && this.view.linkTo?.(this.from);
+
+        if (link)
+            link.scrollIntoView({ block: "center" });
+        else
+            window.scrollTo(0, 0);
+        (link ?? this.main.querySelector("h1"))?.focus({ preventScroll: true });
     }
 
     /** What is shown before the first status: that it is read, or why it cannot be. */

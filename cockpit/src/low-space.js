@@ -37,9 +37,10 @@ export class LowSpace {
         const saved = (images["put-aside"] ?? 0) + (images.snapshots ?? 0);
 
         return [
-            orphans.images && [`Remove images that belong to no machine (${size(orphans.size)}): `, command("tgt-glue orphans"), ", or below."],
-            saved > 0 && [`Remove old states of machines (${size(saved)}): `, command("tgt-glue disks MACHINE"), ", or on the page of a machine; set keep in fleet.conf to keep fewer."],
-            images.masters > 0 && [`Retire versions that no machine needs (masters take ${size(images.masters)}): `, make("a", { href: "#/masters" }, "Masters"), "."],
+            orphans.images && [`Remove images that belong to no machine (${size(orphans.size)}): see below, or type: `, command("tgt-glue orphans")],
+            saved > 0 && [`Remove old states of machines (${size(saved)}): on the page of a machine, or type: `, command("tgt-glue disks MACHINE")],
+            saved > 0 && ["Keep fewer old images: set keep in fleet.conf."],
+            images.masters > 0 && [`Retire versions that no machine needs (masters take ${size(images.masters)}): see `, make("a", { href: "#/masters" }, "Masters"), "."],
             ["Reset, or shut down, the machines that take most: ", this.largest().flatMap((c, i) => [i ? ", " : "",
                 make("a", { href: machineLink(c.name) }, c.name), ` (${size(ownSize(c))}${growthOf(c) ? `, ${size(growthOf(c))} a day` : ""})`]), "."],
         ].filter(Boolean);

@@ -2,9 +2,9 @@
 // The sessions of one machine, as a table that changes in place.
 import { fill, make, setText } from "./dom.js";
 import { ageSince, date, size } from "./format.js";
-import { table } from "./parts.js";
+import { numbers, table } from "./parts.js";
 
-const headers = ["Address", "Initiator", "Since", "Read", "Written"];
+const headers = ["Address", "Initiator", "Since", numbers("Read"), numbers("Written")];
 
 function cells(session) {
     const since = session.since ?? null;

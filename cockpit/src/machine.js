@@ -9,8 +9,9 @@ import { MachineLog } from "./machine-log.js";
 import { Sessions } from "./machine-sessions.js";
 import { alert, card, command, viewTitle } from "./parts.js";
 import { SavedStates } from "./saved-states.js";
-import { drawSpark, makeSpark } from "./spark.js";
-import { growthOf, onSince, ownSize, problemOf, remarkOf, stateOf, states, versionText, wantedText } from "./state.js";
+import { Spark } from "./spark.js";
+import { growthOf, onSince, ownSize, problemOf, remarkOf, stateOf, states, wantedTexts } from "./state.js";
+import { VersionLabel } from "./version-label.js";
 
 /** What decides what a command answers about the machine's disks and log. */
 function signature(client) {
@@ -19,19 +20,32 @@ function signature(client) {
         [client, ...client.disks].map(disk => [disk.version, disk.child, disk["child-state"], disk["child-why"]])]);
 }
 
+/** When the machine came on, and how long ago that is. */
+function sinceText(client) {
+    const since = onSince(client);
+
+    if (!client.sessions.length)
+        return "off";
+    return since === null ? "?" : `${date(since)} (${ageSince(since)})`;
+}
+
 export class Machine {
     constructor(fleet, name) {
-        const again = () => this.readAgain();
-
         this.fleet = fleet;
         this.name = name;
         this.state = make("span");
         this.message = make("div");
         this.facts = new Facts();
-        this.spark = makeSpark();
+        this.version = new VersionLabel();
+        this.spark = new Spark();
         this.rate = make("span", { class: "rate" });
-        this.throughput = make("div", { class: "throughput" }, this.spark, this.rate);
-        this.states = new SavedStates(fleet, name, again);
+        this.throughput = make("div", { class: "throughput" }, this.spark.element, this.rate);
+        // What the dialogs of the machine's commands ask, and what follows them.
+        this.context = {
+            isOn: () => fleet.clients.get(name)?.sessions.length > 0,
+            done: () => this.readAgain(),
+        };
+        this.states = new SavedStates(fleet, name, this.context);
         this.sessions = new Sessions();
         this.log = new MachineLog(name);
         this.element = make("section", { "aria-label": `Machine ${name}` });
@@ -50,15 +64,13 @@ export class Machine {
     }
 
     makeButtons() {
-        const { name } = this;
-        const done = () => this.readAgain();
+        const { name, context } = this;
+        const action = (text, description, kind) => actionButton(text, { ...description, ...context }, { kind });
 
-        this.end = actionButton("End session…", { ...endSession(name), done });
+        this.end = action("End session…", endSession(name));
         return make("div", { class: "buttons" },
-                    actionButton("Snapshot…", { ...snapshot(name, null), done }, { kind: "primary" }),
-                    actionButton("Keep…", { ...keep(name, null), done }),
-                    actionButton("Reset…", { ...reset(name, null), done }),
-                    this.end);
+                    action("Snapshot…", snapshot(name, null), "primary"), action("Keep…", keep(name, null)),
+                    action("Reset…", reset(name, null)), this.end);
     }
 
     readAgain() {
@@ -112,7 +124,8 @@ export class Machine {
         const now = this.fleet.rates.now(this.name);
 
         setText(this.rate, now === null ? "" : rate(now));
-        drawSpark(this.spark, this.fleet.rates.history(this.name));
+        this.spark.draw(this.fleet.rates.history(this.name));
+        this.version.show(client.version ?? client.master, wantedTexts(client));
         this.facts.show(this.makeFacts(client, now));
         this.sessions.show(client.sessions);
     }
@@ -130,9 +143,8 @@ export class Machine {
         const refusal = client["last-refusal"];
 
         return [
-            ["On for", client.sessions.length ? ageSince(onSince(client)) : "off"],
-            ["Version", versionText(client.version ?? client.master)],
-            ["Wanted version", client.behind ? wantedText(client) : null],
+            ["On since", sinceText(client)],
+            ["Version", this.version.element],
             ["Own size", size(ownSize(client)) + (client.quota ? `; system disk ${size(client["disk-use"])} of ${size(client.quota)}` : "")],
             ["Growth a day", growth === null ? null : size(growth)],
             ["Differs from the master", client["blocks-total"] ? percent(client.blocks, client["blocks-total"]) : null],

@@ -49,9 +49,9 @@ export class Messages {
     }
 
     /** The view of the store says more; there this one is hidden. */
-    makeLowSpace({ free }) {
+    makeLowSpace({ free, "min-free": wanted }) {
         const element = alert("warning", "The store has little free space",
-                              `${size(free)} is free. `, make("a", { href: "#/store" }, "What to do"));
+                              `${size(free)} is free; fleet.conf wants at least ${size(wanted)}. `, make("a", { href: "#/store" }, "What to do"));
 
         element.classList.add("low-space");
         return element;

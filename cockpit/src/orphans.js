@@ -4,7 +4,7 @@ import { actionButton } from "./action.js";
 import { removeOrphan } from "./actions.js";
 import { make } from "./dom.js";
 import { size } from "./format.js";
-import { table } from "./parts.js";
+import { numbers, table } from "./parts.js";
 import { Reading } from "./reading.js";
 import { read } from "./tgt-glue.js";
 
@@ -16,7 +16,7 @@ export class Orphans extends Reading {
     drawOrphans(orphans) {
         if (!orphans.length)
             return make("p", { class: "none" }, "none");
-        return table("Images that belong to no machine", ["File", "Machine of its name", "Size", "Needed by", "Actions"],
+        return table("Images that belong to no machine", ["File", "Machine of its name", numbers("Size"), "Needed by", "Actions"],
                      orphans.map(({ file, client, size: bytes, child }) =>
                          [file, client, size(bytes), child ?? "", child ? null
                              : actionButton("Remove…", { ...removeOrphan(file), done: () => this.again() }, { kind: "link" })]));

@@ -4,22 +4,34 @@ import { make } from "./dom.js";
 import { hintOf } from "./hints.js";
 import { icon } from "./icon.js";
 
-/** A cell of a table's body; on a narrow page its column's name is beside it. */
-export function cell(label, ...content) {
-    return make("td", { class: "pf-v6-c-table__td", role: "cell", "data-label": label || null }, content);
+/** The header of a column of sizes or counts, which end at the right. */
+export function numbers(text) {
+    return { text, number: true };
+}
+
+/** The { text, number } of a header. */
+function columnOf(header) {
+    return header?.text ? header : { text: header, number: false };
+}
+
+/** A cell below this header; on a narrow page the header's text is beside it. */
+export function cell(header, ...content) {
+    const { text, number } = columnOf(header);
+
+    return make("td", { class: number ? "pf-v6-c-table__td short number" : "pf-v6-c-table__td", role: "cell", "data-label": text || null }, content);
 }
 
 /** A cell whose text stays in one line. */
-export function shortCell(label, ...content) {
-    const element = cell(label, ...content);
+export function shortCell(header, ...content) {
+    const element = cell(header, ...content);
 
     element.classList.add("short");
     return element;
 }
 
 /** The cell that names its row. */
-export function rowHeader(label, ...content) {
-    return make("th", { class: "pf-v6-c-table__th", scope: "row", role: "rowheader", "data-label": label }, content);
+export function rowHeader(header, ...content) {
+    return make("th", { class: "pf-v6-c-table__th", scope: "row", role: "rowheader", "data-label": columnOf(header).text }, content);
 }
 
 /** A row of a table. */
@@ -31,16 +43,18 @@ export function tableBody(...rows) {
     return make("tbody", { class: "pf-v6-c-table__tbody", role: "rowgroup" }, rows);
 }
 
-/** A table of these bodies; a header is text or a th element. */
-export function tableOf(label, headers, ...bodies) {
-    const header = content => typeof content === "string"
-        ? make("th", { class: "pf-v6-c-table__th", scope: "col", role: "columnheader" }, content)
-        : content;
+function columnHeader(header) {
+    const { text, number } = columnOf(header);
 
+    return make("th", { class: number ? "pf-v6-c-table__th number" : "pf-v6-c-table__th", scope: "col", role: "columnheader" }, text);
+}
+
+/** A table of these bodies; a header is text, or numbers(text). */
+export function tableOf(label, headers, ...bodies) {
     // The roles stay when a narrow page shows each row as a card.
     return make("table", { class: "pf-v6-c-table pf-m-compact pf-m-grid-lg", role: "table", "aria-label": label },
                 make("thead", { class: "pf-v6-c-table__thead", role: "rowgroup" },
-                     make("tr", { class: "pf-v6-c-table__tr", role: "row" }, headers.map(header))),
+                     make("tr", { class: "pf-v6-c-table__tr", role: "row" }, headers.map(columnHeader))),
                 bodies);
 }
 
@@ -50,9 +64,12 @@ export function table(label, headers, rows) {
         tableRow(rowHeader(headers[0], first), others.map((content, i) => cell(headers[i + 1], content))))));
 }
 
-/** A part of a view, with its heading and what stands beside that. */
+/** A part of a view; its title is a text, or an array of it and of what is beside it. */
 export function card(title, ...content) {
-    return make("div", { class: "card" }, make("h2", { class: "pf-v6-c-title pf-m-lg" }, title), content);
+    const [text, ...beside] = [title].flat();
+
+    return make("div", { class: "card" },
+                make("div", { class: "card-title" }, make("h2", { class: "pf-v6-c-title pf-m-lg" }, text), beside), content);
 }
 
 /** The heading of a view, which has the focus after it was opened. */
@@ -76,7 +93,8 @@ export function command(text) {
     return make("code", { class: "command" }, text);
 }
 
-function emptyState(title, ...content) {
+/** What a view shows in the place of a table. */
+export function emptyState(title, ...content) {
     return make("div", { class: "pf-v6-c-empty-state pf-m-sm" },
                 make("div", { class: "pf-v6-c-empty-state__content" },
                      make("div", { class: "pf-v6-c-empty-state__header" },

@@ -19,13 +19,21 @@ export class Reading {
         fill(this.element, loadingState(`Reading: ${subject.toLowerCase()}`));
     }
 
+    /** Draws once more what was read last. */
+    redraw() {
+        fill(this.element, this.drawAgain());
+    }
+
     /** Reads again; what was shown stays until the answer comes. */
     async again() {
         const turn = ++this.turn;
         let content;
 
         try {
-            content = this.draw(await this.read());
+            const value = await this.read();
+
+            this.drawAgain = () => this.draw(value);
+            content = this.drawAgain();
         } catch (error) {
             content = failedState(`${this.subject} cannot be read`, error, button("Try again", () => this.again()));
         }

@@ -5,7 +5,11 @@ import { select } from "./field.js";
 import { collator } from "./format.js";
 import { disksOf, isBehind, masterName, stateOf, stateOrder, states } from "./state.js";
 
-const behind = "behind"; // a choice beside the states
+/** The states, and one more choice beside them: { key, label, colour, test }. */
+export const stateFilters = [
+    ...stateOrder.map(key => ({ key, ...states[key], test: client => stateOf(client) === key })),
+    { key: "behind", label: "on another version", colour: "orange", test: isBehind },
+];
 
 /** A list of choices, the first of which is all. */
 class Choice {
@@ -47,7 +51,7 @@ export class Filter {
         this.state = new Choice("All states", changed);
         this.master = new Choice("All masters", changed);
         this.group = new Choice("All groups", changed);
-        this.state.offer([...stateOrder.map(key => [key, states[key].label]), [behind, "on another version"]]);
+        this.state.offer(stateFilters.map(({ key, label }) => [key, label]));
         this.elements = [make("span", { class: "pf-v6-c-form-control filter" }, this.search),
             this.state.element, this.master.element, this.group.element];
     }
@@ -66,15 +70,25 @@ export class Filter {
         this.search.focus();
     }
 
-    /** A function that tells whether a client is shown. */
-    test() {
-        const text = this.search.value.trim().toLowerCase();
-        const state = this.state.value, master = this.master.value, group = this.group.value;
-        const hasState = client => state === behind ? isBehind(client) : stateOf(client) === state;
+    /** Shows the machines of a state alone; all, if they are. */
+    chooseState(key) {
+        this.state.input.value = key === this.state.value ? "" : key;
+    }
 
-        return client => (!text || client.name.toLowerCase().includes(text)) &&
-            (!state || hasState(client)) &&
+    /** Those of the clients that are shown. */
+    shown(clients) {
+        const chosen = stateFilters.find(({ key }) => key === this.state.value);
+
+        return chosen ? clients.filter(chosen.test) : clients;
+    }
+
+    /** Those of the clients that would be shown in all states. */
+    passing(clients) {
+        const text = this.search.value.trim().toLowerCase();
+        const master = this.master.value, group = this.group.value;
+
+        return clients.filter(client => (!text || client.name.toLowerCase().includes(text)) &&
             (!master || mastersOf(client).includes(master)) &&
-            (!group || client.groups.includes(group));
+            (!group || client.groups.includes(group)));
     }
 }

@@ -5,15 +5,16 @@ import { growthOf, onSince, ownSize, stateOf, stateOrder, versionText } from "./
 
 /**
  * value: what is compared, a number or a text; null comes last in both
- * directions.  largest: whether the first press shows the largest first.
+ * directions.  number: whether it is shown as one.  largest: whether the first
+ * press shows the largest first.
  */
 export const columns = [
     { key: "name", label: "Machine", value: client => client.name },
     { key: "state", label: "State", value: client => stateOrder.indexOf(stateOf(client)), then: onSince },
     { key: "version", label: "Version", value: client => versionText(client.version ?? client.master) },
-    { key: "size", label: "Own size", largest: true, value: ownSize },
-    { key: "growth", label: "Growth a day", largest: true, value: growthOf },
-    { key: "rate", label: "Throughput", largest: true, value: (client, rates) => rates.now(client.name) },
+    { key: "size", label: "Own size", number: true, largest: true, value: ownSize },
+    { key: "growth", label: "Growth a day", number: true, largest: true, value: growthOf },
+    { key: "rate", label: "Throughput", number: true, largest: true, value: (client, rates) => rates.now(client.name) },
     { key: "refusal", label: "Last refusal", largest: true, value: client => client["last-refusal"]?.when ?? null },
 ];
 

@@ -2,13 +2,14 @@
 // Room: a row, or a tile, for each machine.
 import { fill, make, reorder, setOrRemove, setText } from "./dom.js";
 import { select } from "./field.js";
-import { count, rate, size } from "./format.js";
+import { rate, size } from "./format.js";
 import { icon } from "./icon.js";
-import { button, viewTitle } from "./parts.js";
+import { button, emptyState, viewTitle } from "./parts.js";
 import { Filter } from "./room-filter.js";
 import { Row, Tile } from "./room-row.js";
 import { columns, sorted } from "./room-sort.js";
-import { growthOf, isBehind, ownSize, stateOf, stateOrder, states } from "./state.js";
+import { Summary } from "./room-summary.js";
+import { growthOf, ownSize } from "./state.js";
 
 const sortSteps = 5; // steps of the throughputs from one sort by them to the next
 
@@ -20,7 +21,7 @@ export class Room {
         this.sort = { column: columns[0], descending: false };
         this.steps = 0;
         this.filter = new Filter(() => this.arrange());
-        this.summary = make("span", { role: "status" });
+        this.summary = new Summary(key => { this.filter.chooseState(key); this.arrange() });
         this.totals = make("span", { class: "totals" });
         this.headers = columns.map(column => this.makeHeader(column));
         this.body = make("tbody", { role: "rowgroup" });
@@ -28,18 +29,18 @@ export class Room {
                           make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, this.headers.map(h => h.element))),
                           this.body);
         this.tiles = make("div", { class: "tiles", hidden: true });
-        this.none = make("p", { class: "none", hidden: true }, "No machine is as the filters ask. ",
-                         button("Clear the filters", () => { this.filter.clear(); this.arrange() }, "link"));
+        this.none = emptyState("No machine matches the filters",
+                               button("Clear the filters", () => { this.filter.clear(); this.arrange() }));
         this.observer = new IntersectionObserver(entries => this.see(entries), { rootMargin: "100px" });
         this.element = make("section", { "aria-label": "Machines" },
-                            viewTitle("Machines"), make("p", { class: "summary" }, this.summary, this.totals),
+                            viewTitle("Machines"), make("p", { class: "summary" }, this.summary.element, this.totals),
                             make("div", { class: "toolbar" }, this.filter.elements, this.makeSorting(), this.makeToggle()),
                             this.table, this.tiles, this.none);
     }
 
     makeHeader(column) {
         const pointer = make("span", { class: "pointer" });
-        const element = make("th", { scope: "col", role: "columnheader" },
+        const element = make("th", { scope: "col", role: "columnheader", class: column.number && "number" },
                              make("button", { type: "button", class: "sort", onclick: () => this.sortBy(column) }, column.label, pointer));
 
         return { column, element, pointer };
@@ -53,7 +54,7 @@ export class Room {
         this.sortInput = input;
         element.classList.add("filter");
         return make("div", { class: "sorting" }, element,
-                    button("Turn the order", () => this.sortBy(this.sort.column)));
+                    button("Reverse the order", () => this.sortBy(this.sort.column)));
     }
 
     makeToggle() {
@@ -142,6 +143,11 @@ export class Room {
         }
     }
 
+    /** The link to a machine that is shown; undefined if it is not. */
+    linkTo(name) {
+        return this.shown?.some(client => client.name === name) ? this.rows.get(name)?.link : undefined;
+    }
+
     /** Called once a minute. */
     updateAges() {
         this.rows.forEach(row => row.updateAge());
@@ -152,13 +158,16 @@ export class Room {
         const all = [...this.fleet.clients.values()];
 
         this.filter.offer(all);
-        this.shown = sorted(all.filter(this.filter.test()), this.sort, this.fleet.rates);
+        const passing = this.filter.passing(all);
+
+        this.shown = sorted(this.filter.shown(passing), this.sort, this.fleet.rates);
         this.table.hidden = this.tiled || !this.shown.length;
         this.tiles.hidden = !this.tiled || !this.shown.length;
         this.none.hidden = Boolean(this.shown.length) || !all.length;
         reorder(this.tiled ? this.tiles : this.body, this.shown.map(client => this.rows.get(client.name).element));
         this.showOrder();
-        this.summarise(all.length);
+        this.summary.show({ shown: this.shown.length, all: all.length, passing, chosen: this.filter.state.value });
+        this.showTotals();
     }
 
     showOrder() {
@@ -172,22 +181,8 @@ export class Room {
                 continue;
             header.direction = direction;
             setOrRemove(header.element, "aria-sort", direction);
-            fill(header.pointer, direction && icon(descending ? "down" : "up"));
+            fill(header.pointer, icon(!direction ? "unsorted" : descending ? "down" : "up"));
         }
-    }
-
-    summarise(all) {
-        const { shown } = this;
-        const behind = shown.filter(isBehind).length;
-        const parts = stateOrder.map(key => [key, shown.filter(client => stateOf(client) === key).length])
-                .filter(([, n]) => n)
-                .map(([key, n]) => `${n} ${states[key].label}`);
-
-        if (behind)
-            parts.push(`${behind} on another version than wanted`);
-        setText(this.summary, `${shown.length === all ? "" : `${shown.length} of `}${count(all, "machine")}${
-            parts.length ? `: ${parts.join(", ")}` : ""}`);
-        this.showTotals();
     }
 
     showTotals() {
@@ -195,6 +190,7 @@ export class Room {
         const sum = values => values.reduce((a, b) => a + b, 0);
         const now = sum(this.shown.map(client => this.fleet.rates.now(client.name) ?? 0));
 
+        this.totals.hidden = !this.shown.length;
         setText(this.totals, [`${size(sum(this.shown.map(ownSize)))} of own images`,
             growth.length ? `${size(sum(growth))} of growth a day` : null,
             `${rate(now)} of throughput`].filter(Boolean).join(" · "));

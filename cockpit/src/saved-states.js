@@ -4,12 +4,15 @@ import { actionButton } from "./action.js";
 import { keep, removeState, reset, restore, revert, snapshot } from "./actions.js";
 import { make, newId } from "./dom.js";
 import { isoDate, size } from "./format.js";
-import { cell, label, rowHeader, shortCell, tableBody, tableOf, tableRow } from "./parts.js";
+import { LongList } from "./long-list.js";
+import { cell, label, numbers, rowHeader, shortCell, tableBody, tableOf, tableRow } from "./parts.js";
 import { Reading } from "./reading.js";
-import { disksOf, versionText } from "./state.js";
+import { disksOf } from "./state.js";
 import { read } from "./tgt-glue.js";
+import { versionLabel } from "./version-label.js";
 
-const headers = ["State", "Kind", "Date", "Own size", "Master", "Note", "Actions"];
+const headers = ["State", "Kind", "Date", numbers("Own size"), "Master", "Note", "Actions"];
+const statesShown = 10; // of each disk, beside those that it always shows
 const kinds = {
     now: { text: "present", colour: "green" },
     snapshot: { text: "snapshot", colour: "blue" },
@@ -18,12 +21,13 @@ const kinds = {
 };
 
 export class SavedStates extends Reading {
-    /** done is called after each command. */
-    constructor(fleet, name, done) {
+    /** context: what the actions of the machine have besides their commands (dialog.js). */
+    constructor(fleet, name, context) {
         super("The disks", () => read("disks", "--json", "--", name), states => this.drawStates(states));
         this.fleet = fleet;
         this.name = name;
-        this.done = done;
+        this.context = context;
+        this.lists = new Map(); // by disk
     }
 
     drawStates(states) {
@@ -40,8 +44,24 @@ export class SavedStates extends Reading {
                            make("span", { class: "remark" }, this.diskRemark(disk)));
 
         title.id = newId("disk");
+        const { shown, more } = this.shownOf(disk, states);
+
         return tableBody(tableRow(title, cell(null, disk === null ? null : this.diskButtons(disk, title.id))),
-                         states.map(state => this.drawState(state)));
+                         shown.map(state => this.drawState(state)),
+                         more && tableRow(make("td", { class: "pf-v6-c-table__td", role: "cell", colspan: "7" }, more)));
+    }
+
+    /** The states of a disk that are shown, and the button that shows all. */
+    shownOf(disk, states) {
+        const old = states.filter(({ kind }) => kind !== "now" && kind !== "kept");
+
+        if (!this.lists.has(disk))
+            this.lists.set(disk, new LongList(statesShown, () => this.redraw()));
+
+        const list = this.lists.get(disk);
+        const hidden = new Set(old.slice(list.shown(old).length));
+
+        return { shown: states.filter(state => !hidden.has(state)), more: list.more(old, "saved states") };
     }
 
     findDisk(name) {
@@ -62,9 +82,9 @@ export class SavedStates extends Reading {
 
     /** Those of a data disk; the system disk's are on top of the page. */
     diskButtons(disk, describedBy) {
-        const { name, done } = this;
+        const { name, context } = this;
         const hasMaster = this.findDisk(disk)?.kind === "master";
-        const action = (text, description) => actionButton(text, { ...description, done }, { describedBy });
+        const action = (text, description) => actionButton(text, { ...description, ...context }, { describedBy });
 
         return make("div", { class: "buttons" },
                     action("Snapshot…", snapshot(name, disk)),
@@ -81,21 +101,21 @@ export class SavedStates extends Reading {
         return tableRow(title,
                         cell(headers[1], label(kind.text, kind.colour),
                              state.related === false && make("div", { class: "remark" }, "of an earlier disk")),
-                        shortCell(headers[2], isoDate(state.date)), shortCell(headers[3], size(state.size)),
-                        cell(headers[4], state.error ?? (state.master ? versionText(state.master) : "")),
+                        shortCell(headers[2], isoDate(state.date)), cell(headers[3], size(state.size)),
+                        state.error ? cell(headers[4], state.error) : shortCell(headers[4], state.master && versionLabel(state.master)),
                         cell(headers[5], state.note ?? ""),
                         cell(headers[6], this.stateButtons(state, title.id)));
     }
 
     stateButtons(state, describedBy) {
-        const { name, done } = this;
+        const { name, context } = this;
 
         if (state.kind === "now")
             return null;
         return make("div", { class: "buttons" },
                     state.kind === "snapshot"
-                        ? actionButton("Revert…", { ...revert(name, state), done }, { describedBy })
-                        : actionButton("Restore…", { ...restore(name, state), done }, { describedBy }),
-                    actionButton("Remove…", { ...removeState(name, state), done }, { kind: "link", describedBy }));
+                        ? actionButton("Revert…", { ...revert(name, state), ...context }, { describedBy })
+                        : actionButton("Restore…", { ...restore(name, state), ...context }, { describedBy }),
+                    actionButton("Remove…", { ...removeState(name, state), ...context }, { kind: "link", describedBy }));
     }
 }

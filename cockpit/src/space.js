@@ -2,6 +2,7 @@
 // The space of the store: a bar by kind of image, and a table by master.
 import { make, setOrRemove, setText } from "./dom.js";
 import { collator, daysText, percent, size } from "./format.js";
+import { numbers } from "./parts.js";
 import { disksOf, masterName } from "./state.js";
 
 /** By the keys of `images` in status. */
@@ -36,7 +37,7 @@ export function spaceByMaster(clients) {
     return masters;
 }
 
-export const masterHeaders = ["Master", "Disks", "Their images take", "The master takes", "Full copies would take", "Saved"];
+export const masterHeaders = ["Master", ...["Disks", "Their images take", "The master takes", "Full copies would take", "Saved"].map(numbers)];
 
 /** The rows of the table by master, those that take most first. */
 export function masterRows(clients, masterSizes) {
@@ -44,9 +45,9 @@ export function masterRows(clients, masterSizes) {
             .sort(([a, x], [b, y]) => y.own - x.own || collator.compare(a, b))
             .map(([name, { disks, own, full }]) => {
                 const master = masterSizes.of(name);
-                const saved = full ? Math.max(0, full - own - (master ?? 0)) : 0;
+                const saved = full && master !== null ? percent(Math.max(0, full - own - master), full) : "?";
 
-                return [name, String(disks), size(own), size(master), size(full), full ? percent(saved, full) : "?"];
+                return [name, String(disks), size(own), size(master), size(full), saved];
             });
 }
 

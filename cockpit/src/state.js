@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a machine's status means: its state, problem, versions and space.
 
-/** From the most urgent to the calmest. */
+/** From the most urgent to the calmest; urgent: something is to be done. */
 export const states = {
-    error: { label: "error", colour: "red" },
-    differs: { label: "differs", colour: "orange" },
+    error: { label: "error", colour: "danger", urgent: true },
+    differs: { label: "differs", colour: "warning", urgent: true },
     on: { label: "on", colour: "green" },
     unknown: { label: "unknown", colour: "blue" },
     off: { label: "off", colour: "grey" },
@@ -87,19 +87,26 @@ export function masterName(file) {
     return file.replace(/(@[^/]*)?\.[^./]*$/, "");
 }
 
-/** "win11 7" of masters/win11@7.vhdx, "win11" of masters/win11.vhdx. */
-export function versionText(file) {
+/** ["win11", "7"] of masters/win11@7.vhdx, ["win11"] of masters/win11.vhdx. */
+export function versionParts(file) {
     if (!file)
-        return "?";
-    const number = /@(\d+)\.[^./]*$/.exec(file)?.[1];
-    const name = masterName(file).replace(/^masters\//, "");
+        return ["?"];
+    return [masterName(file).replace(/^masters\//, ""), /@(\d+)\.[^./]*$/.exec(file)?.[1]].filter(Boolean);
+}
 
-    return number ? `${name} ${number}` : name;
+export function versionText(file) {
+    return versionParts(file).join(" ");
 }
 
 /** The version that a disk should be on, as short as it can be said beside its own. */
-export function wantedText({ version, wanted }) {
-    const text = versionText(wanted);
+function wantedText({ version, wanted }) {
+    return version && wanted && masterName(version) === masterName(wanted) ? versionParts(wanted).at(-1) : versionText(wanted);
+}
 
-    return version && wanted && masterName(version) === masterName(wanted) ? text.split(" ").at(-1) : text;
+/** What the disks should be on instead: "wanted: 2, home wanted: 4"; "" if they are. */
+export function wantedTexts(client) {
+    const texts = client.behind ? [`wanted: ${wantedText(client)}`] : [];
+
+    return [...texts, ...client.disks.filter(disk => disk.behind)
+            .map(disk => `${disk.name} wanted: ${wantedText(disk)}`)].join(", ");
 }

@@ -7,7 +7,7 @@ import { LowSpace } from "./low-space.js";
 import { MasterSizes } from "./master-sizes.js";
 import { mastersOf } from "./masters.js";
 import { Orphans } from "./orphans.js";
-import { card, table, viewTitle } from "./parts.js";
+import { card, numbers, table, viewTitle } from "./parts.js";
 import { masterHeaders, masterRows, SpaceBar } from "./space.js";
 
 /** A table that is made again if its rows changed. */
@@ -24,7 +24,7 @@ class ChangingTable {
         const key = JSON.stringify(rows);
 
         if (key !== this.key)
-            fill(this.element, rows.length ? table(this.label, this.headers, rows.map(row => this.drawRow(row))) : make("p", { class: "none" }, "none"));
+            fill(this.element, rows.length ? table(this.label, this.headers, rows.map(row => this.drawRow(row))) : make("p", { class: "none" }, "None."));
         this.key = key;
     }
 
@@ -41,13 +41,13 @@ export class Store {
         this.sizes = new MasterSizes(() => this.showMasters());
         this.masters = new ChangingTable("Space by master", masterHeaders);
         this.health = new ChangingTable("Health", ["Program", "State", "Details"], stateCell);
-        this.shards = new ChangingTable("Shards", ["Shard", "tgtd", "Control port", "Portals", "Machines", "Sessions"]);
+        this.shards = new ChangingTable("Shards", ["Shard", "tgtd", "Control port", "Portals", numbers("Machines"), numbers("Sessions")]);
         this.orphans = new Orphans();
         this.orphanCard = card("Images that belong to no machine", this.orphans.element);
         this.element = make("section", { "aria-label": "Store" }, viewTitle("Store"), this.low.element,
                             card("Space", this.bar.element),
-                            card("By master", this.masters.element),
                             card("Health", this.health.element),
+                            card("By master", this.masters.element),
                             card("Shards", this.shards.element), this.orphanCard);
     }
 

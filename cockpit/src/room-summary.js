@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The summary of the room: how many machines are in each state.  A press on a state
+// shows its machines alone, and once more shows all.
+import { make, setText } from "./dom.js";
+import { count } from "./format.js";
+import { stateFilters } from "./room-filter.js";
+
+export class Summary {
+    /** choose is called with the key of the state that is pressed. */
+    constructor(choose) {
+        this.total = make("span");
+        this.states = stateFilters.map(({ key, label, colour, test }) => {
+            const element = make("button", { type: "button", class: `chip ${colour}`, onclick: () => choose(key), hidden: true });
+
+            return { key, label, test, element };
+        });
+        this.element = make("span", { role: "status" }, this.total, this.states.map(s => [" ", s.element]));
+    }
+
+    /** Counts the machines that the other filters let pass; chosen: the key of the state that is shown alone, or "". */
+    show({ shown, all, passing, chosen }) {
+        setText(this.total, `${shown === all ? "" : `${shown} of `}${count(all, "machine")}${passing.length ? ":" : ""}`);
+        for (const { key, label, test, element } of this.states) {
+            const number = passing.filter(test).length;
+
+            element.hidden = !number && key !== chosen;
+            setText(element, `${number} ${label}`);
+            element.setAttribute("aria-pressed", String(key === chosen));
+        }
+    }
+}
