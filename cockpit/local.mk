@@ -41,6 +41,7 @@ cockpit_sources = \
 	cockpit/src/style.css \
 	cockpit/src/tgt-glue.js \
 	cockpit/src/theme.js \
+	cockpit/src/version-graph.js \
 	cockpit/src/version-label.js \
 	cockpit/src/versions.js \
 	$(NULL)

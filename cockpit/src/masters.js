@@ -10,12 +10,20 @@ import { disksOf, masterName } from "./state.js";
 import { read } from "./tgt-glue.js";
 import { versionTable } from "./versions.js";
 
-/** CLIENT or CLIENT/DISK, with its text, of the disks that pass the test. */
+/** CLIENT or CLIENT/DISK, with its text. */
+function source(client, disk) {
+    const on = client.sessions.length ? " (logged in)" : "";
+
+    return disk.name === null ? [client.name, client.name + on]
+                              : [`${client.name}/${disk.name}`, `${client.name}, disk ${disk.name}${on}`];
+}
+
+/** The disks that pass the test, those of machines that are off first. */
 function sources(clients, test) {
-    return [...clients.values()].flatMap(client => disksOf(client)
-            .filter(disk => ["master", "size"].includes(disk.kind) && test(disk))
-            .map(disk => disk.name === null ? [client.name, client.name]
-                                            : [`${client.name}/${disk.name}`, `${client.name}, disk ${disk.name}`]));
+    return [...clients.values()].sort((a, b) => Math.sign(a.sessions.length) - Math.sign(b.sessions.length))
+            .flatMap(client => disksOf(client)
+                    .filter(disk => ["master", "size"].includes(disk.kind) && test(disk))
+                    .map(disk => source(client, disk)));
 }
 
 /** The masters of all disks of the fleet, as masters/NAME, in order. */
@@ -30,23 +38,24 @@ class Master extends Reading {
         super("The versions", () => read("versions", "--json", "--", name), versions => this.drawMaster(versions));
         this.fleet = fleet;
         this.name = name;
+        this.buttons = make("div", { class: "buttons" });
     }
 
     drawMaster(versions) {
-        return [
-            this.drawButtons(versions),
-            versions.length ? versionTable(this.name, versions, () => this.again())
-                            : make("p", { class: "none" }, "This master has no versions. The first publish makes it version 1."),
-        ];
+        fill(this.buttons, this.drawButtons(versions));
+        return versions.length ? versionTable(this.name, versions, () => this.again())
+                               : make("p", { class: "none" }, "This master has no versions. The first publish makes it version 1.");
     }
 
     drawButtons(versions) {
         const done = () => this.again();
-        const own = sources(this.fleet.clients, disk => disk.master && masterName(disk.master) === this.name);
+        const own = () => sources(this.fleet.clients, disk => disk.master && masterName(disk.master) === this.name);
 
-        return make("div", { class: "buttons" },
-                    own.length > 0 && actionButton("Publish…", { ...publish(this.name, own), done }, { kind: "primary" }),
-                    versions.some(v => v.channels.includes("back")) && actionButton("Back…", { ...back(this.name), done }));
+        return [
+            // The machines are those of the moment at which the dialog opens.
+            own().length > 0 && actionButton("Publish…", { ...publish(this.name, []), get fields() { return publish(null, own()).fields }, done }, { kind: "primary" }),
+            versions.some(v => v.channels.includes("back")) && actionButton("Back…", { ...back(this.name), done }),
+        ];
     }
 }
 
@@ -80,7 +89,7 @@ export class Masters {
     showMasters(names) {
         this.masters = new Map(names.map(name => [name, this.masters.get(name) ?? new Master(this.fleet, name)]));
         fill(this.list, names.length
-            ? names.map(name => card(name, this.masters.get(name).element))
+            ? names.map(name => this.masters.get(name)).map(master => card([master.name, master.buttons], master.element))
             : make("p", { class: "none" }, "fleet.conf names no master; see fleet.conf(5)."));
     }
 
