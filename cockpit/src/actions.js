@@ -20,6 +20,7 @@ export function keep(client, disk) {
         title: "Keep the state",
         text: `Resets of ${named(disk)} of ${client} go back to the present state, until the master changes. Shut the machine down first.`,
         fields: [note],
+        offline: true,
         args: f => ["keep", ...diskOption(disk), ...noteOption(f.note), "--", client],
     };
 }
@@ -29,6 +30,7 @@ export function reset(client, disk) {
         title: "Reset the disk",
         text: `${disk ? `The disk ${disk}` : "The system disk"} of ${client} becomes as its master, or the kept state, is. What it has now is put aside. The machine must be logged out.`,
         danger: true,
+        offline: true,
         args: () => ["reset", ...diskOption(disk), "--", client],
     };
 }
@@ -47,6 +49,7 @@ export function revert(client, { which, disk }) {
         title: `Revert to ${which}`,
         text: `${named(disk)} of ${client} goes back to this snapshot, which stays. What it has now is put aside. The machine must be logged out.`.replace(/^t/, "T"),
         danger: true,
+        offline: true,
         args: () => ["revert", ...diskOption(disk), "--", which, client],
     };
 }
@@ -56,6 +59,7 @@ export function restore(client, { which, disk }) {
         title: `Restore ${which}`,
         text: `${named(disk)} of ${client} is again as it was. What it has now is put aside. The machine must be logged out.`.replace(/^t/, "T"),
         danger: true,
+        offline: true,
         args: () => ["restore", ...diskOption(disk), "--", client, which],
     };
 }

@@ -2,7 +2,7 @@
 // The dialog of an action: shows the command of tgt-glue, and then runs it.
 import { fill, make, newId, setText } from "./dom.js";
 import { field } from "./field.js";
-import { hint } from "./parts.js";
+import { alert, hint } from "./parts.js";
 import { commandLine, run } from "./tgt-glue.js";
 
 /**
@@ -12,6 +12,8 @@ import { commandLine, run } from "./tgt-glue.js";
  * action.danger: whether data may be lost
  * action.fields: what the reader enters (field.js)
  * action.args: the arguments of tgt-glue for the values of the fields
+ * action.offline: whether the machine has to be logged out; action.isOn tells
+ * whether it is on
  * action.done: called after the command has succeeded
  */
 export function openDialog(action) {
@@ -42,7 +44,7 @@ class Dialog {
 
     makeForm() {
         const form = make("form", { class: "pf-v6-c-form" },
-                          make("p", {}, this.action.text), this.fields.map(f => f.row),
+                          make("p", {}, this.action.text), this.makeWarning(), this.fields.map(f => f.row),
                           make("div", {},
                                make("p", { class: "pf-v6-c-form__label" }, "This command runs"),
                                make("div", { class: "pf-v6-c-code-block" },
@@ -59,12 +61,18 @@ class Dialog {
         return form;
     }
 
-    get args() {
-        return this.action.args(Object.fromEntries(this.fields.map(f => [f.name, f.value])));
+    /** A command that a machine's session keeps from running, or spoils. */
+    makeWarning() {
+        return this.action.offline && this.action.isOn?.() && alert("warning", "The machine is logged in: shut it down first");
+    }
+
+    /** The arguments for what valueOf says of each field. */
+    args(valueOf) {
+        return this.action.args(Object.fromEntries(this.fields.map(f => [f.name, valueOf(f)])));
     }
 
     showCommand() {
-        setText(this.command, commandLine(this.args));
+        setText(this.command, commandLine(this.args(f => f.shown)));
     }
 
     open() {
@@ -81,7 +89,7 @@ class Dialog {
         fill(this.answer, make("span", { class: "pf-v6-c-spinner pf-m-md", role: "progressbar", "aria-label": "The command runs" }),
              " The command runs, also if this dialog is closed.");
         try {
-            this.succeeded(await run(this.args));
+            this.succeeded(await run(this.args(f => f.value)));
         } catch (error) {
             fill(this.answer, make("pre", { class: "failed" }, error.message),
                  ["not-found", "access-denied"].includes(error.problem) && hint(error));

@@ -39,17 +39,20 @@ function markField({ label }) {
 }
 
 /**
- * A field: { name, input, row, value }.
+ * A field: { name, input, row, value, shown }; shown is the value, or a word in its
+ * place while it is missing.
  * label: its name; optional: a text that may be empty; choices: [value, text]
  * pairs to choose from; mark: a value that is true or false
  */
 export function field(description) {
     const { name, choices, mark } = description;
     const made = choices ? choiceField(description) : mark ? markField(description) : textField(description);
+    const { input } = made;
 
     return {
         name,
         ...made,
-        get value() { return mark ? made.input.checked : made.input.value },
+        get value() { return mark ? input.checked : input.value },
+        get shown() { return input.validity.valueMissing ? "NAME" : this.value },
     };
 }
