@@ -344,7 +344,9 @@ EXTRA_DIST += \
 	tests/cockpit/cockpit.sh \
 	tests/cockpit/facts.mjs \
 	tests/cockpit/hostile.mjs \
+	tests/cockpit/invented-glue.mjs \
 	tests/cockpit/live.mjs \
+	tests/cockpit/look.mjs \
 	tests/cockpit/many.mjs \
 	tests/cockpit/package-lock.json \
 	tests/cockpit/package.json \
@@ -527,6 +529,7 @@ cockpit_tests = \
 	tests/cockpit/test-buttons.sh \
 	tests/cockpit/test-harness.sh \
 	tests/cockpit/test-hostile.sh \
+	tests/cockpit/test-look.sh \
 	tests/cockpit/test-many.sh \
 	tests/cockpit/test-page.sh \
 	tests/cockpit/test-trouble.sh \

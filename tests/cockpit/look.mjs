@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// look.mjs SCENARIO: what a reader of the page sees of an invented fleet, and that
+// live changes leave him where he is.
+import { appendFileSync, writeFileSync } from "node:fs";
+import { equal, main, matches, Page, scratch } from "./page.mjs";
+
+const states = "Disks and their saved states";
+const versions = "Versions of masters/win11";
+const views = [["", "Machines"], ["machine/pc2", states], ["masters", versions], ["store", "Health"]];
+const changes = `${scratch}/changes`;
+
+/** A line that follows the status. */
+function change(line) {
+    appendFileSync(changes, `${JSON.stringify(line)}\n`);
+}
+
+async function open(path = "", label = "Machines", size = {}) {
+    const page = await Page.open(path, size);
+
+    await page.find("table", label);
+    await page.settled();
+    return page;
+}
+
+const names = async page => (await page.rows("Machines")).map(row => row[0]);
+const focused = page => page.page.evaluate(() => [document.activeElement.closest("tr")?.querySelector("th")?.innerText.trim(), document.activeElement.innerText.trim()].join(" "));
+
+/** The places of elements, of which those in one column are to be equal. */
+function places(page, selector, side) {
+    return page.page.$$eval(selector, (all, key) => [...new Set(all.map(e => Math.round(e.getBoundingClientRect()[key])))], side);
+}
+
+const scenarios = {
+    async states() {
+        const page = await open();
+
+        await page.sees(/41 machines: 1 error 2 differs 28 on 10 off 1 on another version/);
+        await page.press("1 error");
+        equal("machines with an error", ["pc5"], await names(page));
+        await page.sees(/1 of 41 machines: 1 error 2 differs/);
+        await page.press("2 differs");
+        equal("machines that differ", ["pc7", "pc9"], await names(page));
+        equal("the state that is shown", ["2 differs"], await page.page.$$eval("[aria-pressed=true].chip", all => all.map(e => e.innerText)));
+        await page.press("2 differs");
+        equal("machines", 41, (await names(page)).length);
+        await page.close();
+    },
+
+    async nothing() {
+        const page = await open();
+
+        await (await page.find("searchbox", "Find a machine")).type("no such machine");
+        await page.sees(/No machine matches the filters/);
+        await page.sees(/0 of 41 machines$/m);
+        await page.picture("look-nothing");
+        await page.press("Clear the filters");
+        equal("machines", 41, (await names(page)).length);
+        equal("the focus", "Find a machine", await page.page.evaluate(() => document.activeElement.ariaLabel));
+        await page.close();
+    },
+
+    async columns() {
+        const page = await open();
+        const left = () => page.page.$$eval("table[aria-label=Machines] th[scope=col]", all => all.map(e => e.getBoundingClientRect().left));
+        const before = await left();
+
+        change({ client: { name: "pc2", "disk-use": 999 * 1024 ** 3, growth: 999 * 1024 ** 2 } });
+        await page.machineIs("pc2", /999 GiB\s+999 MiB/);
+        equal("where the columns begin", before, await left());
+        for (const column of ["Own size", "Growth a day", "Throughput"]) {
+            const cells = `table[aria-label=Machines] td[data-label="${column}"]`;
+
+            equal(`${column}: where the texts end`, 1, (await places(page, cells, "right")).length);
+            equal(`${column}: how they are aligned`, ["end"], await page.page.$$eval(cells, all => [...new Set(all.map(e => getComputedStyle(e).textAlign))]));
+        }
+        await page.close();
+    },
+
+    async sparks() {
+        const page = await open();
+
+        await page.machineIs("pc1", /[1-9][\d.]* [KM]iB\/s/);
+        await page.waitFor("eight spark lines", () => document.querySelectorAll("tbody .spark").length === 8);
+        equal("where spark lines begin", 1, (await places(page, "tbody .spark", "left")).length);
+        // The ground line is there before 90 seconds have passed.
+        equal("how wide they are", [90], await places(page, "tbody .spark .ground", "width"));
+        await page.press("Tiles");
+        await page.waitFor("a spark line in eight tiles", () => document.querySelectorAll(".tile .spark").length === 8);
+        await page.picture("look-tiles");
+        await page.close();
+    },
+
+    async place() {
+        const page = await open("masters", versions);
+        const row = number => `[...document.querySelectorAll('table[aria-label="${versions}"] tr')].find(r => r.querySelector("th").innerText.trim() === "${number}")`;
+
+        await page.page.evaluate(`${row(7)}.querySelector("summary").click(); [...${row(9)}.querySelectorAll("button")][0].focus(); scrollTo(0, 60)`);
+        equal("the focus", "9 Promote…", await focused(page));
+        change({ client: { name: "pc3", version: "masters/win11@6.vhdx", behind: true } });
+        // The invented versions stay, but are read, and drawn, again.
+        await page.page.evaluate(`window.before = ${row(9)}`);
+        await page.waitFor("new rows", () => !window.before.isConnected);
+        equal("the focus after a change", "9 Promote…", await focused(page));
+        equal("the list of version 7 is open", true, await page.page.evaluate(`${row(7)}.querySelector("details").open`));
+        equal("how far the page is scrolled", 60, await page.page.evaluate(() => scrollY));
+        await page.close();
+    },
+
+    async back() {
+        const page = await open();
+
+        await page.page.evaluate(() => document.querySelector('a[href="#/machine/pc38"]').focus());
+        await page.page.keyboard.press("Enter");
+        await page.find("table", states);
+        equal("how far the machine's page is scrolled", 0, await page.page.evaluate(() => scrollY));
+        await page.page.goBack();
+        await page.find("table", "Machines");
+        equal("the focus", "pc38 pc38", await focused(page));
+        equal("the machine is seen", true, await page.page.evaluate(() => {
+            const { top, bottom } = document.activeElement.getBoundingClientRect();
+
+            return top > 0 && bottom < innerHeight;
+        }));
+        await page.close();
+    },
+
+    async lists() {
+        const page = await open("machine/pc2", states);
+        const shown = async label => (await page.rows(label)).length;
+
+        // Two disks with a row of their own, the present states, the kept one, ten others, and the button.
+        equal("states", 2 + 2 + 1 + 10 + 1, await shown(states));
+        await page.press("Show all 302 saved states");
+        equal("all states", 2 + 2 + 1 + 302, await shown(states));
+        equal("events", 100, await shown("Log"));
+        await page.press("Show all 1000 events of 30 days");
+        equal("all events", 1000, await shown("Log"));
+        await page.close();
+    },
+
+    async graph() {
+        const page = await open("masters", versions);
+        const lanes = await page.page.$$eval(`table[aria-label="${versions}"] tbody tr`, rows => rows.map(row => {
+            const at = kind => [...row.querySelectorAll(`.graph .${kind}`)].map(e => e.style.getPropertyValue("--from")).join("");
+
+            return `${row.querySelector("th").innerText.trim()} ${at("dot")} ${at("up")} ${at("down")} ${at("across")}`.trim();
+        }));
+
+        // Of each version: its lane, the lanes above and below, and from which one a line joins.
+        equal("the graph", ["10 0  0", "9 0 0 0", "8 1 0 01", "7 0 01 01", "6 0 01 0 0", "5 0 0 0", "4 1 0 01", "3 0 01 01", "2 0 01 0 0", "1 0 0"], lanes);
+        await page.close();
+    },
+
+    async warning() {
+        const page = await open("machine/pc2", states);
+
+        await page.press("Snapshot…");
+        equal("a missing name", "tgt-glue snapshot -- NAME pc2", await page.shownCommand());
+        await page.escape();
+        await page.press("Reset…");
+        await page.sees(/logged in: shut it down first/, "dialog");
+        await page.picture("look-dialog");
+        await page.escape();
+        await page.go("machine/pc4");
+        await page.sees(/not logged in/);
+        await page.press("Reset…");
+        equal("a warning for a machine that is off", 0, await page.page.$$eval("dialog .pf-m-warning", all => all.length));
+        await page.escape();
+        await page.go("masters");
+        await page.press("New master…");
+        matches("the machines to choose from, those that are off first", /^pc4\npc5\n[^]*\npc1 \(logged in\)/, await page.page.$eval("dialog select", e => e.innerText));
+        await page.close();
+    },
+
+    async json() {
+        const page = await open();
+
+        appendFileSync(changes, "oops\n");
+        await page.sees(/tgt-glue status --json --follow: expected JSON, found: oops/);
+        equal("the machines that were known", 41, (await names(page)).length);
+        writeFileSync(changes, "");
+        await page.press("Try again");
+        await page.seesNot(/expected JSON/);
+        await page.close();
+    },
+
+    async axe() {
+        const page = await open();
+
+        for (const scheme of ["light", "dark"]) {
+            await page.scheme(scheme);
+            for (const [path, label] of views) {
+                await page.go(path);
+                await page.find("table", label);
+                await page.settled();
+                equal(`${path}, ${scheme}: serious findings of axe-core`, [], await page.axe());
+                await page.picture(`look-${path.split("/")[0] || "room"}-${scheme}`);
+            }
+        }
+        await page.close();
+    },
+
+    async narrow() {
+        const page = await open("", "Machines", { width: 360, height: 740 });
+
+        for (const [path, label] of views) {
+            await page.go(path);
+            await page.find("table", label);
+            await page.settled();
+            equal(`${path}: the width of the page`, 360, await page.page.evaluate(() => document.documentElement.scrollWidth));
+            equal(`${path}: cells without a value`, [], await page.page.$$eval("td", all => all.filter(e => e.checkVisibility() && !e.innerText.trim()).map(e => e.dataset.label)));
+            await page.picture(`look-narrow-${path.split("/")[0] || "room"}`);
+        }
+        await page.close();
+    },
+};
+
+await main(scenarios[process.argv[2]]);
