@@ -323,4 +323,66 @@ test_overflow_of_the_event_queue_loses_no_name() {
 	equal "names" "a.vhdx.raw b.vhdx.raw" "$(ls "$mnt" | paste -sd ' ')"
 }
 
+# mount_without_inotify STORE MOUNTPOINT: as where all instances are in use.
+mount_without_inotify() {
+	local real
+
+	requires strace
+	export ASAN_OPTIONS=detect_leaks=0
+	real=$(command -v vhdfs)
+	mkdir "$scratch/bin"
+	cat >"$scratch/bin/vhdfs" <<-END
+		#!/bin/sh
+		exec strace -f -qq -o /dev/null -e trace=inotify_init1 \
+			-e inject=inotify_init1:error=EMFILE "$real" "\$@"
+	END
+	chmod +x "$scratch/bin/vhdfs"
+	PATH=$scratch/bin:$PATH mount_store "$1" "$2"
+	grep -q "inotify: Too many open files" "$2.log" ||
+		fail "expected a mount without inotify"
+}
+
+# make_and_remove_kid PARENT: the mount has seen it, but not its end.
+make_and_remove_kid() {
+	vhdfs-img create --parent "$1" "$store/kid.vhdx"
+	wait_until 5 test -e "$mnt/kid.vhdx.raw"
+	head -c 1 "$mnt/kid.vhdx.raw" >"$scratch/byte"
+	rm "$store/kid.vhdx"
+}
+
+# A look of the timer may be due just then, but not each time.
+test_removed_child_prevents_no_open_where_inotify_is_missing() {
+	local i
+
+	empty_store
+	make_disk "$store/m.vhdx"
+	mount_without_inotify "$store" "$mnt"
+	for i in 1 2 3 4; do
+		make_and_remove_kid "$store/m.vhdx"
+		chmod u+w "$store/m.vhdx"
+		: <>"$mnt/m.vhdx.raw"
+		wait_until 5 test ! -e "$mnt/kid.vhdx.raw"
+	done
+}
+
+test_removed_child_keeps_no_snapshot_where_inotify_is_missing() {
+	local i refused=
+
+	empty_store
+	make_disk "$store/m.vhdx"
+	mount_without_inotify "$store" "$mnt"
+	exec {fd}<>"$mnt/m.vhdx.raw"
+	for i in 1 2 3 4; do
+		vhdfs-img snapshot "$store/m.vhdx" s
+		make_and_remove_kid "$store/m@s.vhdx"
+		vhdfs-img delete-snapshot "$store/m.vhdx" s 2>"$scratch/why" ||
+			refused=$i
+		[ -z "$refused" ] || break
+		wait_until 5 test ! -e "$mnt/kid.vhdx.raw"
+	done
+	# The mount ends only then.
+	exec {fd}>&-
+	[ -z "$refused" ] || fail "expected a removal, found: $(<"$scratch/why")"
+}
+
 run_tests

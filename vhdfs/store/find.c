@@ -14,6 +14,7 @@
 #include "store/ancestry.h"
 #include "store/catalog.h"
 #include "store/refresh.h"
+#include "store/watch-events.h"
 #include "store/store-internal.h"
 #include "store/view.h"
 
@@ -175,6 +176,11 @@ static int find_child(struct store *store, const struct file_id *parent,
 	*ret = NULL;
 	pthread_mutex_lock(&store->lock);
 	search_locked(store, parent, s);
+	/* It may have been removed, or rebased, since the last look. */
+	if (s->found && watch_poll_locked(store)) {
+		s->found = NULL;
+		search_locked(store, parent, s);
+	}
 	if (s->found && !(*ret = strdup(s->found->real)))
 		r = fail(-ENOMEM, "out of memory");
 	pthread_mutex_unlock(&store->lock);

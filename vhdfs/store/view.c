@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -99,20 +98,29 @@ static int check_writable_locked(const struct store_image *image,
 	return 0;
 }
 
+/* 0 if the image may be opened now. */
+static int check_open_locked(struct store_image *image, bool writable)
+{
+	struct stat st;
+	int r = stat_image_locked(image, &st);
+
+	if (r == 0 && image->error)
+		r = fail(image->busy ? -EBUSY : -EIO, "%s", image->error);
+	return r == 0 && writable ? check_writable_locked(image, &st) : r;
+}
+
 /* Counts an open, so that no examiner reads the file meanwhile, unless it must
  * not be opened.  *ret_path: the image's path in the store. */
 static int announce_open(struct store_image *image, bool writable,
 			 char **ret_path)
 {
-	struct stat st;
 	int r;
 
 	pthread_mutex_lock(&image->store->lock);
-	r = stat_image_locked(image, &st);
-	if (r == 0 && image->error)
-		r = fail(image->busy ? -EBUSY : -EIO, "%s", image->error);
-	if (r == 0 && writable)
-		r = check_writable_locked(image, &st);
+	r = check_open_locked(image, writable);
+	/* What prevents it may be gone since the last look. */
+	if (r < 0 && watch_poll_locked(image->store))
+		r = check_open_locked(image, writable);
 	if (r == 0 && !(*ret_path = strdup(image->names->real)))
 		r = fail(-ENOMEM, "out of memory");
 	if (r == 0)

@@ -86,15 +86,16 @@ static void apply_event(struct store *store, const struct inotify_event *ev)
 		store->dirs_changed = true;
 }
 
-static void mark_polled_stale(struct store *store)
+bool watch_poll_locked(struct store *store)
 {
-	int64_t now = clock_us() / 1000000;
+	bool any = false;
 
-	if (now - store->last_poll < WATCH_POLL_SECONDS)
-		return;
-	store->last_poll = now;
-	for (struct dir *dir = store->dirs; dir; dir = dir->next)
+	store->last_poll = clock_us() / 1000000;
+	for (struct dir *dir = store->dirs; dir; dir = dir->next) {
 		dir->stale |= dir->polled;
+		any |= dir->polled;
+	}
+	return any;
 }
 
 void watch_apply_events_locked(struct store *store)
@@ -103,7 +104,8 @@ void watch_apply_events_locked(struct store *store)
 	unsigned taken = 0;
 	ssize_t n;
 
-	mark_polled_stale(store);
+	if (clock_us() / 1000000 - store->last_poll >= WATCH_POLL_SECONDS)
+		(void)watch_poll_locked(store);
 	/* Not those that come in meanwhile: they may never end. */
 	for (int left = watch_bytes_waiting(store);
 	     left > 0 && (n = read(store->inotify, buf, sizeof buf)) > 0;

@@ -8,5 +8,9 @@
 /* Refreshes the names that changed since the last call, and marks stale the
  * directories that cannot be watched.  With store.lock held. */
 void watch_apply_events_locked(struct store *store);
+/* Marks stale the directories that inotify does not cover: the next refresh
+ * reads them, whenever they were read last.  For a caller that is about to
+ * refuse something.  True: there is one.  With store.lock held. */
+bool watch_poll_locked(struct store *store);
 
 #endif
