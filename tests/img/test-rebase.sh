@@ -276,4 +276,46 @@ test_rebase_of_an_image_with_write_bits_sets_its_time() {
 	[ image.vhd -nt old.vhd ] || fail "the time is the one before"
 }
 
+# killed_at_write N COMMAND...: the command is killed at its N-th write to a file.
+killed_at_write() {
+	local status=0
+
+	strace -f -qq -o "$scratch/trace" -e trace=pwrite64 \
+		-e inject=pwrite64:signal=KILL:when="$1" "${@:2}" || status=$?
+	equal "status of the killed command" 137 "$status"
+}
+
+test_time_of_a_parent_is_kept_by_the_rebase_after_a_killed_one() {
+	requires strace
+	export ASAN_OPTIONS=detect_leaks=0
+	make_child vhd
+	touch -d 2026-01-02T03:04:05Z child.vhd
+	vhdfs-img create --parent child.vhd kid.vhd
+	killed_at_write 4 vhdfs-img rebase --no-parent child.vhd
+	killed_at_write 4 vhdfs-img rebase --no-parent child.vhd
+	[ "$(date -ur child.vhd +%F)" != 2026-01-02 ] ||
+		fail "expected another time after the killed rebase"
+	expect 0 vhdfs-img rebase --no-parent child.vhd
+	equal "time" 2026-01-02T03:04:05 "$(date -ur child.vhd +%FT%T)"
+	expect 0 vhdfs-img check kid.vhd
+	equal "kid" "kid.vhd: sound" "$(<"$scratch/stdout")"
+	equal "attributes" "" "$(getfattr -m kept-time child.vhd)"
+}
+
+# The time of a killed rebase is that of an image that has not been written since.
+test_time_that_a_killed_rebase_kept_ends_with_a_write() {
+	requires strace
+	export ASAN_OPTIONS=detect_leaks=0
+	make_child vhd
+	touch -d 2026-01-02T03:04:05Z child.vhd
+	chmod a-w child.vhd
+	killed_at_write 4 vhdfs-img rebase --no-parent child.vhd
+	chmod u+w child.vhd
+	disk-io child.vhd write 0 512 1
+	chmod a-w child.vhd
+	expect 0 vhdfs-img rebase --no-parent child.vhd
+	[ "$(date -ur child.vhd +%F)" != 2026-01-02 ] ||
+		fail "expected the time of the write"
+}
+
 run_tests

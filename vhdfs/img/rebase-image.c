@@ -24,7 +24,8 @@
  * The identity of the image stays, as what it shows does not change: its own
  * children stay valid.  A child VHD records the modification time of its
  * parent's file, so this stays, too, where the image has no write bits, as a
- * parent has.  A crash before that leaves a warning about the children.
+ * parent has.  An attribute keeps the time until it is set, for the next rebase
+ * after one that was killed.
  */
 #include "config.h"
 
@@ -32,12 +33,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/guid.h"
 #include "chain/rebase-step.h"
 #include "chain/rebase.h"
 #include "format/registry.h"
@@ -53,11 +57,44 @@ struct rebase {
 	uint64_t copied; /* bytes */
 };
 
+/* The attribute of an image that is being changed: the time, and the identity
+ * that the image had, as text. */
+#define TIME_MARK "user.vhdfs.kept-time"
+
 /* The modification time of a file that its children record. */
 struct kept_time {
 	int fd; /* -1: none is kept */
 	struct timespec times[2];
 };
+
+/* The time that a rebase which was killed has kept, if the image has not been
+ * written since: then it would have another identity. */
+static void read_mark(const struct image *img, struct timespec *time)
+{
+	char text[128], id[GUID_TEXT_SIZE];
+	ssize_t n = fgetxattr(img->io->fd, TIME_MARK, text, sizeof text - 1);
+	long long seconds;
+	int used = 0;
+	long nsec;
+
+	text[n < 0 ? 0 : n] = '\0';
+	guid_format(&img->id, id);
+	if (sscanf(text, "%lld.%9ld %n", &seconds, &nsec, &used) == 2 && used &&
+	    !strcmp(text + used, id))
+		*time = (struct timespec){ (time_t)seconds, nsec };
+}
+
+/* A file system without attributes keeps no time over a crash. */
+static void write_mark(const struct image *img, const struct timespec *time)
+{
+	char text[128], id[GUID_TEXT_SIZE];
+	int n;
+
+	guid_format(&img->id, id);
+	n = snprintf(text, sizeof text, "%lld.%09ld %s",
+		     (long long)time->tv_sec, time->tv_nsec, id);
+	(void)lent_bit_set_attribute(img->io->fd, TIME_MARK, text, (size_t)n);
+}
 
 /* Before the image is changed.  Its parent's reference says whether its format
  * has a place for the time. */
@@ -77,6 +114,8 @@ static void time_keep(struct image *img, struct kept_time *ret)
 		return;
 	ret->times[0].tv_nsec = UTIME_OMIT;
 	ret->times[1] = st.st_mtim;
+	read_mark(img, &ret->times[1]);
+	write_mark(img, &ret->times[1]);
 	ret->fd = fcntl(img->io->fd, F_DUPFD_CLOEXEC, 0);
 }
 
@@ -86,7 +125,8 @@ static void time_restore(struct kept_time *kept)
 {
 	if (kept->fd < 0)
 		return;
-	(void)!futimens(kept->fd, kept->times);
+	if (futimens(kept->fd, kept->times) == 0)
+		(void)lent_bit_remove_attribute(kept->fd, TIME_MARK);
 	close(kept->fd);
 }
 
