@@ -221,4 +221,15 @@ test_other_modes_are_no_lent_write_bits() {
 	done
 }
 
+# lent-bit.h says why it cannot be told from a lent bit.
+test_sticky_bit_of_a_user_costs_no_more_than_the_write_permission() {
+	make_images vhdx
+	chmod 1644 pc1.vhdx
+	as_user vhdfs-img snapshots pc1.vhdx >"$scratch/out"
+	equal mode 444 "$(stat -c %a pc1.vhdx)"
+	chmod u+w pc1.vhdx
+	as_user vhdfs-img snapshot pc1.vhdx later
+	shows pc1 pc1
+}
+
 run_tests

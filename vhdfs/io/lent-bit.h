@@ -20,6 +20,16 @@
  * that opens the file for writing, lists the snapshots of its directory, makes
  * a child of it, or examines it for a mount, clears both.
  *
+ * WHY A BIT OF THE MODE.  The mark has to appear in the same change as the
+ * write bit: an extended attribute cannot, for the owner may set one only while
+ * the file has the write bit.  An attribute of each parent, set before its
+ * write bits are removed, would be missing on parents of earlier versions.  A
+ * file beside the image takes a directory in which the owner may write.  The
+ * setuid bit as a second mark is dangerous for a file with execute bits.  So an
+ * image of which a user sets the sticky bit, and that has no write bit but the
+ * owner's, is taken for a lent one, and loses both bits; nothing of its
+ * contents changes, and chmod u+w gives the permission back.
+ *
  * B1 excludes an undo of a snapshot (store/leaf-steps.c): B4 would remove the
  * write bits that it gives back.
  *
