@@ -28,7 +28,7 @@ export function keep(client, disk) {
 export function reset(client, disk) {
     return {
         title: "Reset the disk",
-        text: `${disk ? `The disk ${disk}` : "The system disk"} of ${client} becomes as its master, or the kept state, is. What it has now is put aside. The machine must be logged out.`,
+        text: `${disk ? `The disk ${disk}` : "The system disk"} of ${client} goes back to its master, or to the kept state. What it has now is put aside. The machine must be logged out.`,
         danger: true,
         offline: true,
         args: () => ["reset", ...diskOption(disk), "--", client],

@@ -26,7 +26,7 @@ function sinceText(client) {
 
     if (!client.sessions.length)
         return "off";
-    return since === null ? "?" : `${date(since)} (${ageSince(since)})`;
+    return since === null ? "unknown" : `${date(since)} (${ageSince(since)})`;
 }
 
 export class Machine {

@@ -12,11 +12,14 @@ export function machineLink(name) {
     return `#/machine/${encodeURIComponent(name)}`;
 }
 
-/** What follows the state of a machine with a session: "for 3 h", or "on for 3 h"; "" without one. */
+/** What follows the state of a machine with a session: "for 3 h", or "on for 3 h"; "" if that is not known. */
 function sinceText(client) {
+    const on = stateOf(client) === "on" ? "" : "on ";
+    const since = onSince(client);
+
     if (!client.sessions.length)
         return "";
-    return `${stateOf(client) === "on" ? "" : "on "}for ${ageSince(onSince(client))}`;
+    return (since === null ? on : `${on}for ${ageSince(since)}`).trim();
 }
 
 function refusalText(client) {

@@ -9,10 +9,10 @@ export class Summary {
     /** choose is called with the key of the state that is pressed. */
     constructor(choose) {
         this.total = make("span");
-        this.states = stateFilters.map(({ key, label, colour, test }) => {
+        this.states = stateFilters.map(({ key, label, many = label, colour, test }) => {
             const element = make("button", { type: "button", class: `chip ${colour}`, onclick: () => choose(key), hidden: true });
 
-            return { key, label, test, element };
+            return { key, label, many, test, element };
         });
         this.element = make("span", { role: "status" }, this.total, this.states.map(s => [" ", s.element]));
     }
@@ -20,11 +20,11 @@ export class Summary {
     /** Counts the machines that the other filters let pass; chosen: the key of the state that is shown alone, or "". */
     show({ shown, all, passing, chosen }) {
         setText(this.total, `${shown === all ? "" : `${shown} of `}${count(all, "machine")}${passing.length ? ":" : ""}`);
-        for (const { key, label, test, element } of this.states) {
+        for (const { key, label, many, test, element } of this.states) {
             const number = passing.filter(test).length;
 
             element.hidden = !number && key !== chosen;
-            setText(element, `${number} ${label}`);
+            setText(element, `${number} ${number === 1 ? label : many}`);
             element.setAttribute("aria-pressed", String(key === chosen));
         }
     }

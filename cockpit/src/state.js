@@ -3,8 +3,8 @@
 
 /** From the most urgent to the calmest; urgent: something is to be done. */
 export const states = {
-    error: { label: "error", colour: "danger", urgent: true },
-    differs: { label: "differs", colour: "warning", urgent: true },
+    error: { label: "error", many: "errors", colour: "danger", urgent: true },
+    differs: { label: "differs", many: "differ", colour: "warning", urgent: true },
     on: { label: "on", colour: "green" },
     unknown: { label: "unknown", colour: "blue" },
     off: { label: "off", colour: "grey" },

@@ -34,14 +34,14 @@ const scenarios = {
     async states() {
         const page = await open();
 
-        await page.sees(/41 machines: 1 error 2 differs 28 on 10 off 1 on another version/);
+        await page.sees(/41 machines: 1 error 2 differ 28 on 10 off 1 on another version/);
         await page.press("1 error");
         equal("machines with an error", ["pc5"], await names(page));
-        await page.sees(/1 of 41 machines: 1 error 2 differs/);
-        await page.press("2 differs");
+        await page.sees(/1 of 41 machines: 1 error 2 differ/);
+        await page.press("2 differ");
         equal("machines that differ", ["pc7", "pc9"], await names(page));
-        equal("the state that is shown", ["2 differs"], await page.page.$$eval("[aria-pressed=true].chip", all => all.map(e => e.innerText)));
-        await page.press("2 differs");
+        equal("the state that is shown", ["2 differ"], await page.page.$$eval("[aria-pressed=true].chip", all => all.map(e => e.innerText)));
+        await page.press("2 differ");
         equal("machines", 41, (await names(page)).length);
         await page.close();
     },
@@ -148,6 +148,25 @@ const scenarios = {
 
         // Of each version: its lane, the lanes above and below, and from which one a line joins.
         equal("the graph", ["10 0  0", "9 0 0 0", "8 1 0 01", "7 0 01 01", "6 0 01 0 0", "5 0 0 0", "4 1 0 01", "3 0 01 01", "2 0 01 0 0", "1 0 0"], lanes);
+        await page.close();
+    },
+
+    async names() {
+        const page = await open("masters", versions);
+        const longName = "lab-01234567890123456789012345678901234567890123456789-front";
+        const overflow = selector => page.page.$$eval(selector, all => all.filter(e => e.scrollWidth > e.clientWidth).length);
+
+        await page.page.$$eval("summary", all => all.forEach(e => e.click()));
+        equal("lists of machines that are too wide", 0, await overflow(".names"));
+        await page.picture("look-names");
+        await page.page.setViewport({ width: 360, height: 740 });
+        await page.go(`machine/${longName}`);
+        await page.find("table", states);
+        await page.settled();
+        equal("facts that are too wide", 0, await overflow(".facts dd"));
+        await page.press("Reset…");
+        equal("a dialog that is too wide", 0, await overflow("dialog"));
+        await page.picture("look-narrow-dialog");
         await page.close();
     },
 

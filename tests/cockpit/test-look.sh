@@ -52,6 +52,10 @@ test_versions_are_a_graph_with_the_newest_on_top() {
 	look graph
 }
 
+test_long_names_stay_in_their_place() {
+	look names
+}
+
 test_a_dialog_warns_if_the_machine_is_logged_in() {
 	look warning
 }
