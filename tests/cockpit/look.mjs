@@ -73,6 +73,9 @@ const scenarios = {
             equal(`${column}: where the texts end`, 1, (await places(page, cells, "right")).length);
             equal(`${column}: how they are aligned`, ["end"], await page.page.$$eval(cells, all => [...new Set(all.map(e => getComputedStyle(e).textAlign))]));
         }
+        // As wide as Cockpit's frame in a window of 1280.
+        await page.page.setViewport({ width: 1040, height: 730 });
+        equal("lines of the headers", 1, (await places(page, "table[aria-label=Machines] th .sort", "height")).length);
         await page.close();
     },
 
