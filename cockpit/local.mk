@@ -19,7 +19,7 @@ cockpit_sources = \
 	cockpit/src/machine-log.js \
 	cockpit/src/machine-sessions.js \
 	cockpit/src/machine.js \
-	cockpit/src/master-sizes.js \
+	cockpit/src/master-list.js \
 	cockpit/src/masters.js \
 	cockpit/src/messages.js \
 	cockpit/src/orphans.js \

@@ -347,6 +347,7 @@ EXTRA_DIST += \
 	tests/cockpit/invented-glue.mjs \
 	tests/cockpit/live.mjs \
 	tests/cockpit/look.mjs \
+	tests/cockpit/masters.mjs \
 	tests/cockpit/many.mjs \
 	tests/cockpit/package-lock.json \
 	tests/cockpit/package.json \

@@ -120,6 +120,8 @@ tgt_glue_libglue_a_SOURCES = \
 	tgt-glue/config/children.h \
 	tgt-glue/config/disks.c \
 	tgt-glue/config/disks.h \
+	tgt-glue/config/families.c \
+	tgt-glue/config/families.h \
 	tgt-glue/config/fleet.c \
 	tgt-glue/config/fleet.h \
 	tgt-glue/config/masters.c \

@@ -90,7 +90,7 @@ export function publish(master, sources) {
 export function publishNew(sources) {
     return {
         title: "Publish a new master",
-        text: `${publishText} It is version 1 of a master with a new name, which this page shows when a disk of fleet.conf has it as its master.`,
+        text: `${publishText} It is version 1 of a master with a new name.`,
         fields: [{ name: "source", label: "Machine", choices: sources }, { name: "master", label: "Name of the master" }, note, unclean],
         args: f => publishArgs(f, f.master),
     };

@@ -2,8 +2,9 @@
 // Masters: the versions of each master as a tree.
 import { actionButton } from "./action.js";
 import { back, publish, publishNew } from "./actions.js";
-import { fill, make } from "./dom.js";
-import { collator } from "./format.js";
+import { fill, make, setText } from "./dom.js";
+import { collator, size } from "./format.js";
+import { MasterList } from "./master-list.js";
 import { card, viewTitle } from "./parts.js";
 import { Reading } from "./reading.js";
 import { disksOf, masterName } from "./state.js";
@@ -34,21 +35,46 @@ export function mastersOf(clients) {
 
 /** One master: its buttons and its versions. */
 class Master extends Reading {
-    constructor(fleet, name) {
+    constructor(fleet, name, list) {
         super("The versions", () => read("versions", "--json", "--", name), versions => this.drawMaster(versions));
         this.fleet = fleet;
         this.name = name;
+        this.list = list;
         this.buttons = make("div", { class: "buttons" });
+        this.plain = make("p", { class: "none" }); // of a master without versions
+    }
+
+    /** The versions have changed, and so has the list of all masters. */
+    changed() {
+        this.list.again();
+        this.again();
     }
 
     drawMaster(versions) {
+        this.showPlain();
         fill(this.buttons, this.drawButtons(versions));
-        return versions.length ? versionTable(this.name, versions, () => this.again())
-                               : make("p", { class: "none" }, "This master has no versions. The first publish makes it version 1.");
+        return [
+            this.isUnnamed() && make("p", { class: "remark" }, "No disk of fleet.conf has this master."),
+            versions.length ? versionTable(this.name, versions, () => this.changed())
+                            : this.plain,
+        ];
+    }
+
+    isUnnamed() {
+        return !mastersOf(this.fleet.clients).includes(this.name);
+    }
+
+    /** Says what a master without versions takes, once that is known. */
+    showPlain() {
+        const takes = this.list.sizeOf(this.name);
+
+        setText(this.plain, [
+            takes === null ? "This master has no versions." : `This master has no versions; its image takes ${size(takes)}.`,
+            this.isUnnamed() ? "" : "The first publish makes it version 1."].join(" ").trim());
     }
 
     drawButtons(versions) {
-        const done = () => this.again();
+        const done = () => this.changed();
         const own = () => sources(this.fleet.clients, disk => disk.master && masterName(disk.master) === this.name);
 
         return [
@@ -63,6 +89,7 @@ export class Masters {
     constructor(fleet) {
         this.fleet = fleet;
         this.masters = new Map(); // by name
+        this.all = new MasterList(() => this.listed());
         this.list = make("div");
         this.element = make("section", { "aria-label": "Masters" });
         fill(this.element, viewTitle("Masters", this.makeNew()), this.list);
@@ -70,7 +97,7 @@ export class Masters {
     }
 
     makeNew() {
-        const action = publishNew([]);
+        const action = { ...publishNew([]), done: () => this.all.again() };
         const all = () => sources(this.fleet.clients, () => true);
 
         // The machines are those of the moment at which the dialog opens.
@@ -78,19 +105,27 @@ export class Masters {
     }
 
     update({ changed }) {
-        const names = mastersOf(this.fleet.clients);
+        const named = mastersOf(this.fleet.clients);
+        const names = [...new Set([...named, ...this.all.unnamed()])].sort(collator.compare);
 
+        this.all.follow(named, this.fleet.status.images.masters);
         if (names.length !== this.masters.size || names.some(n => !this.masters.has(n)))
             this.showMasters(names);
-        if (changed.size)
+        if (changed.size || names.some(name => !this.masters.get(name).facts))
             this.followFleet();
     }
 
+    /** The list of all masters is another one. */
+    listed() {
+        this.update({ changed: new Set() });
+        this.masters.forEach(master => master.showPlain());
+    }
+
     showMasters(names) {
-        this.masters = new Map(names.map(name => [name, this.masters.get(name) ?? new Master(this.fleet, name)]));
+        this.masters = new Map(names.map(name => [name, this.masters.get(name) ?? new Master(this.fleet, name, this.all)]));
         fill(this.list, names.length
             ? names.map(name => this.masters.get(name)).map(master => card([master.name, master.buttons], master.element))
-            : make("p", { class: "none" }, "fleet.conf names no master; see fleet.conf(5)."));
+            : make("p", { class: "none" }, "The store has no master, and fleet.conf names none; see fleet.conf(5)."));
     }
 
     /** Reads the versions of a master again after a change of a disk that descends from one. */

@@ -39,13 +39,15 @@ export function spaceByMaster(clients) {
 
 export const masterHeaders = ["Master", ...["Disks", "Their images take", "The master takes", "Full copies would take", "Saved"].map(numbers)];
 
-/** The rows of the table by master, those that take most first. */
-export function masterRows(clients, masterSizes) {
-    return [...spaceByMaster([...clients.values()])]
+/** The rows of the table by master, those whose disks take most first. */
+export function masterRows(clients, masters) {
+    const unnamed = masters.unnamed().map(name => [name, { disks: 0, own: 0, full: 0 }]);
+
+    return [...spaceByMaster([...clients.values()]), ...unnamed]
             .sort(([a, x], [b, y]) => y.own - x.own || collator.compare(a, b))
             .map(([name, { disks, own, full }]) => {
-                const master = masterSizes.of(name);
-                const saved = full && master !== null ? percent(Math.max(0, full - own - master), full) : "?";
+                const master = masters.sizeOf(name);
+                const saved = full && master !== null ? percent(Math.max(0, full - own - master), full) : disks ? "?" : "";
 
                 return [name, String(disks), size(own), size(master), size(full), saved];
             });

@@ -4,7 +4,7 @@ import { fill, make } from "./dom.js";
 import { count, size } from "./format.js";
 import { healthRows, shardRows, stateCell } from "./health.js";
 import { LowSpace } from "./low-space.js";
-import { MasterSizes } from "./master-sizes.js";
+import { MasterList } from "./master-list.js";
 import { mastersOf } from "./masters.js";
 import { Orphans } from "./orphans.js";
 import { card, numbers, table, viewTitle } from "./parts.js";
@@ -38,7 +38,7 @@ export class Store {
         this.fleet = fleet;
         this.low = new LowSpace(fleet);
         this.bar = new SpaceBar();
-        this.sizes = new MasterSizes(() => this.showMasters());
+        this.list = new MasterList(() => this.showMasters());
         this.masters = new ChangingTable("Space by master", masterHeaders);
         this.health = new ChangingTable("Health", ["Program", "State", "Details"], stateCell);
         this.shards = new ChangingTable("Shards", ["Shard", "tgtd", "Control port", "Portals", numbers("Machines"), numbers("Sessions")]);
@@ -59,7 +59,7 @@ export class Store {
         this.low.update();
         this.bar.update(status);
         this.showMasters();
-        this.sizes.follow(mastersOf(clients), status.images.masters);
+        this.list.follow(mastersOf(clients), status.images.masters);
         this.health.show(healthRows(status, clients));
         this.shards.show(shardRows(status));
         this.orphanCard.hidden = !status.orphans.images;
@@ -68,6 +68,6 @@ export class Store {
     }
 
     showMasters() {
-        this.masters.show(masterRows(this.fleet.clients, this.sizes));
+        this.masters.show(masterRows(this.fleet.clients, this.list));
     }
 }

@@ -120,6 +120,9 @@ const scenarios = {
         await act(page, { button: "New master…", machine: client, fields: { "Name of the master": "masters/new" },
             marks: ["Also if a file system was not unmounted (--unclean)"], args: ["publish", "--unclean", "--", client, "masters/new"] });
         equal("versions of the new master", [1], glue("versions --json masters/new").map(v => v.number));
+        // The page shows it, though no disk of fleet.conf has it.
+        await page.sees(/masters\/new[^]*No disk of fleet\.conf has this master/);
+        await page.find("table", "Versions of masters/new");
         await page.close();
     },
 

@@ -32,6 +32,17 @@ test_login_and_logout_are_shown_without_a_reload() {
 	browse live
 }
 
+# pc4 has a master without versions; no disk has masters/spare.
+test_masters_of_no_disk_and_without_versions_are_shown_with_their_sizes() {
+	mkdir -p "$scratch/store/masters"
+	vhdfs-img create --size 64M "$scratch/store/masters/plain.vhdx"
+	show_fleet 3 <<-END
+		[client pc4]
+		master = masters/plain
+	END
+	browse masters
+}
+
 test_axe_finds_nothing_serious_in_views_and_dialogs_light_and_dark() {
 	furnish 3
 	browse reach axe

@@ -348,6 +348,61 @@ test_versions_without_a_master_lists_all_masters() {
 	did '^ +on it with disk home: pc1 pc2$'
 }
 
+# Masters that no disk has; a snapshot, an image that clients share and a hidden
+# file are none.
+test_versions_without_a_master_lists_masters_of_no_disk() {
+	make_versions 1
+	add_versions spare 2
+	vhdfs-img create --size 64M "$scratch/store/masters/plain.vhdx"
+	vhdfs-img create --size 64M "$scratch/store/masters/games.vhdx"
+	cp "$scratch/store/masters/plain.vhdx" "$scratch/store/masters/.hidden.vhdx"
+	vhdfs-img snapshot "$scratch/store/masters/plain.vhdx" before
+	start_tgtd
+	write_fleet pc1 <<-END
+		[disk games]
+		lun = 2
+		image = masters/games.vhdx
+	END
+	sed -i '/^\[defaults\]/a disks = games' "$scratch/fleet.conf"
+	expect 0 glue apply
+	equal "masters" '[["masters/win11.vhdx",true,[1]],["masters/plain.vhdx",false,[]],["masters/spare.vhdx",false,[1,2]]]' \
+		"$(glue versions --json | jq -c \
+			'[.[] | [.master, .named, [.versions[].number]]]')"
+	expect 0 glue versions
+	did '^masters/win11.vhdx$'
+	did '^masters/spare.vhdx .no disk of fleet.conf has it.$'
+	# It may be no master: nothing tells to publish to it.
+	! grep -q 'publish CLIENT masters/plain' "$scratch/stdout" ||
+		fail "expected no advice for plain, found: $(cat "$scratch/stdout")"
+}
+
+# bytes FILE...: what these files of the store take.
+bytes() {
+	(cd "$scratch/store" && stat -c %b "$@") |
+		awk '{ n += $1 * 512 } END { print n }'
+}
+
+test_versions_tells_what_each_master_takes() {
+	make_versions 2
+	vhdfs-img create --size 64M "$scratch/store/masters/plain.vhdx"
+	write_fleet pc1 <<-END
+		[client pc2]
+		master = masters/plain
+	END
+	equal "allocated" "$(bytes masters/win11@1.vhdx masters/win11@2.vhdx) $(bytes masters/plain.vhdx)" \
+		"$(glue versions --json | jq -r '[.[].allocated] | join(" ")')"
+}
+
+test_status_counts_masters_of_no_disk() {
+	make_versions 1
+	add_versions spare 1
+	start_tgtd
+	write_fleet pc1 </dev/null
+	expect 0 glue apply
+	equal "masters" "$(bytes masters/win11@1.vhdx masters/spare@1.vhdx)" \
+		"$(glue status --json | jq .images.masters)"
+}
+
 test_retire_refuses_what_is_needed() {
 	start_versions pc1 pc2 <<-END
 		[client pc3]

@@ -15,6 +15,7 @@
 #include "tgt-glue/command/behind.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/family.h"
+#include "tgt-glue/config/families.h"
 #include "tgt-glue/config/version-mark.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/ancestors.h"
@@ -250,42 +251,57 @@ static int run_one(const struct command_line *line, struct list *list)
 	return r;
 }
 
-/* The families of the fleet's disks, each once, in the order of fleet.conf. */
-static struct strings families_of(struct list *list)
+/* A master, as an object of the list of all. */
+static json_t *master_json(struct list *list, bool named)
 {
-	struct strings families = { 0 };
-
-	for (size_t i = 0; i < list->fleet.n_disks; i++)
-		if (list->fleet.disks[i].family)
-			strings_add_once(&list->arena, &families,
-					 list->fleet.disks[i].family);
-	return families;
+	return json_pack("{s:o, s:b, s:I, s:o}", "master",
+			 json_text(list->versions.family), "named", named,
+			 "allocated",
+			 (json_int_t)versions_allocated(&list->versions),
+			 "versions", list_json(list));
 }
 
-/* Prints all masters of the fleet. */
-static int run_all(const struct command_line *line, struct list *list)
+static void print_master(struct list *list, bool named)
 {
-	const struct strings families = families_of(list);
-	json_t *all = json_array();
-	int r = 0;
+	print_line(stdout, "%s%s", list->versions.family,
+		   named ? "" : " (no disk of fleet.conf has it)");
+	/* Nothing is to be published as an image that may be no master. */
+	if (named || list->versions.n)
+		print_text(list);
+}
 
-	for (size_t i = 0; r == 0 && i < families.n; i++) {
-		r = read_list(list, families.v[i]);
+/* Prints these masters, or adds them to all. */
+static int run_families(struct list *list, const struct strings *families,
+			bool named, json_t *all)
+{
+	for (size_t i = 0; i < families->n; i++) {
+		int r = read_list(list, families->v[i]);
+
 		if (r < 0)
-			break;
-		if (line->json) {
-			json_array_append_new(
-				all, json_pack("{s:o, s:o}", "master",
-					       json_text(families.v[i]),
-					       "versions", list_json(list)));
+			return r;
+		if (all) {
+			json_array_append_new(all, master_json(list, named));
 			continue;
 		}
-		if (i)
+		if (i || !named)
 			putchar('\n');
-		print_line(stdout, "%s", families.v[i]);
-		print_text(list);
+		print_master(list, named);
 	}
-	if (r == 0 && line->json)
+	return 0;
+}
+
+/* Prints all masters of the fleet, and then the others in the store. */
+static int run_all(const struct command_line *line, struct list *list)
+{
+	const struct strings named = families_named(&list->arena, &list->fleet);
+	const struct strings others =
+		families_unnamed(&list->arena, &list->fleet);
+	json_t *all = line->json ? json_array() : NULL;
+	int r = run_families(list, &named, true, all);
+
+	if (r == 0)
+		r = run_families(list, &others, false, all);
+	if (r == 0 && all)
 		return print_and_free(all);
 	json_decref(all);
 	return r;

@@ -99,6 +99,18 @@ const struct version *versions_find_file(const struct versions *versions,
 	return NULL;
 }
 
+uint64_t versions_allocated(const struct versions *versions)
+{
+	const struct stat *plain = &versions->plain_st;
+	uint64_t blocks = 0;
+
+	for (size_t i = 0; i < versions->n; i++)
+		blocks += (uint64_t)versions->v[i].st.st_blocks;
+	if (versions->plain && !versions_find_file(versions, plain))
+		blocks += (uint64_t)plain->st_blocks;
+	return blocks * 512;
+}
+
 unsigned versions_last(const struct versions *versions)
 {
 	return versions->n ? versions->v[versions->n - 1].number : 0;

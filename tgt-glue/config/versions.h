@@ -74,6 +74,8 @@ const struct version *versions_find(const struct versions *versions,
 				    unsigned number);
 const struct version *versions_find_file(const struct versions *versions,
 					 const struct stat *st);
+/* What the files of the family take on disk, each once. */
+uint64_t versions_allocated(const struct versions *versions);
 /* The greatest number; 0: none. */
 unsigned versions_last(const struct versions *versions);
 

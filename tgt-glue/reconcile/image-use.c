@@ -10,6 +10,7 @@
 
 #include "io/file-id.h"
 #include "store/image-names.h"
+#include "tgt-glue/config/families.h"
 #include "tgt-glue/config/versions.h"
 #include "tgt-glue/reconcile/kept-image.h"
 
@@ -90,12 +91,14 @@ static void add_family(struct image_use *use, struct added *added,
 		return;
 	for (size_t i = 0; i < versions.n; i++)
 		add_file(use, added, &versions.v[i].st);
+	if (versions.plain)
+		add_file(use, added, &versions.plain_st);
 }
 
 void image_use_add_masters(struct image_use *use, const struct fleet *fleet)
 {
 	struct added added = { 0 };
-	struct strings seen = { 0 };
+	struct strings seen = { 0 }, unnamed;
 
 	for (size_t i = 0; i < fleet->n_disks; i++) {
 		const struct disk *disk = &fleet->disks[i];
@@ -110,5 +113,8 @@ void image_use_add_masters(struct image_use *use, const struct fleet *fleet)
 		if (disk->family)
 			add_family(use, &added, fleet, disk->family);
 	}
+	unnamed = families_unnamed(&added.arena, fleet);
+	for (size_t i = 0; i < unnamed.n; i++)
+		add_family(use, &added, fleet, unnamed.v[i]);
 	arena_fini(&added.arena);
 }

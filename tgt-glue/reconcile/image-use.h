@@ -27,8 +27,8 @@ uint64_t image_use_sum(const struct image_use *use);
 /* Adds a file of the client, in the directory of the disks' images. */
 void image_use_add_client(struct image_use *use, const struct client *client,
 			  const char *path, uint64_t bytes);
-/* Adds the masters and the images that clients share, each file once.  What
- * cannot be read is left out. */
+/* Adds all masters of the store, and the images that clients share, each file
+ * once.  What cannot be read is left out. */
 void image_use_add_masters(struct image_use *use, const struct fleet *fleet);
 
 #endif

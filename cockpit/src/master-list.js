@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// All masters of the store, those that no disk of fleet.conf has, too.
+import { masterName } from "./state.js";
+import { read } from "./tgt-glue.js";
+
+export class MasterList {
+    /** changed is called when the list is known, or is another one. */
+    constructor(changed) {
+        this.changed = changed;
+        this.masters = new Map(); // { allocated, named } by masters/NAME
+        this.key = "";
+    }
+
+    /** Bytes that the master takes with all its versions; null: unknown. */
+    sizeOf(name) {
+        return this.masters.get(name)?.allocated ?? null;
+    }
+
+    /** The names of those that no disk of fleet.conf has. */
+    unnamed() {
+        return [...this.masters].filter(([, { named }]) => named === false).map(([name]) => name);
+    }
+
+    /** Reads the list, if the facts that decide it changed. */
+    follow(...facts) {
+        const key = JSON.stringify(facts);
+
+        if (key !== this.key)
+            this.again();
+        this.key = key;
+    }
+
+    async again() {
+        try {
+            const list = await read("versions", "--json");
+
+            this.masters = new Map(list.map(entry => [masterName(entry.master), entry]));
+        } catch {
+            // The view of the masters says why versions cannot be read.
+            this.masters = new Map();
+        }
+        this.changed();
+    }
+}
