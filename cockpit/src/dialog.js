@@ -77,24 +77,46 @@ class Dialog {
 
     open() {
         this.showCommand();
-        document.body.append(this.element);
-        this.element.showModal();
+        this.show();
         // A key that was pressed once too often destroys nothing.
         (this.fields[0]?.input ?? (this.action.danger ? this.cancel : this.submit)).focus();
     }
 
+    show() {
+        document.body.append(this.element);
+        this.element.showModal();
+    }
+
+    /** While the command runs nothing can be entered: the command shown is the one that runs. */
+    setRunning(running) {
+        for (const control of [this.submit, ...this.fields.map(f => f.input)])
+            control.disabled = running;
+    }
+
     async run() {
-        this.submit.disabled = true;
+        const focused = document.activeElement;
+
+        this.setRunning(true);
         setText(this.cancel.firstChild, "Close");
+        this.cancel.focus();
         fill(this.answer, make("span", { class: "pf-v6-c-spinner pf-m-md", role: "progressbar", "aria-label": "The command runs" }),
-             " The command runs, also if this dialog is closed.");
+             " The command runs, also if this dialog is closed; a failure opens it again.");
         try {
             this.succeeded(await run(this.args(f => f.value)));
         } catch (error) {
-            fill(this.answer, make("pre", { class: "failed" }, error.message),
-                 ["not-found", "access-denied"].includes(error.problem) && hint(error));
-            this.submit.disabled = false;
+            this.failed(error, focused);
         }
+    }
+
+    failed(error, focused) {
+        fill(this.answer, make("pre", { class: "failed" }, error.message),
+             ["not-found", "access-denied"].includes(error.problem) && hint(error));
+        this.setRunning(false);
+        // Two closed dialogs of one command have one failure.
+        if (!this.element.open && !error.shown)
+            this.show();
+        error.shown = true;
+        focused.focus();
     }
 
     succeeded(output) {

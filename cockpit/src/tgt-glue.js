@@ -25,11 +25,25 @@ function failure(args, error, output = "") {
     return Object.assign(new Error(message), { problem: error.problem ?? null });
 }
 
+const running = new Map(); // answers to come of commands that change something, by their lines
+
+// Cockpit ends the commands of a page that is left, in the middle of what they do.
+window.addEventListener("beforeunload", event => running.size && event.preventDefault());
+
 /**
  * Runs a command that changes something, as the superuser.  Resolves to what it
- * printed; rejects with an Error whose message is what it said.
+ * printed; rejects with an Error whose message is what it said.  A command that
+ * still runs is not begun a second time: its answer is that of both.
  */
-export async function run(args) {
+export function run(args) {
+    const key = commandLine(args);
+
+    if (!running.has(key))
+        running.set(key, begin(args).finally(() => running.delete(key)));
+    return running.get(key);
+}
+
+async function begin(args) {
     let output = "";
     const process = cockpit.spawn([program, ...args], { superuser: "require", err: "out", environ });
 

@@ -105,6 +105,53 @@ const scenarios = {
         await page.close();
     },
 
+    /** A command that takes long, and then fails; glue_waits of the test makes it so. */
+    async slow() {
+        const page = await Page.open("machine/pc1");
+        const began = () => commands().filter(c => c[0] === "snapshot").map(c => c[2]);
+        const begin = async () => {
+            await page.press("Snapshot…");
+            await page.fill("Name", "first");
+            await page.page.keyboard.press("Enter");
+            await page.waitFor("that the dialog says that the command runs", () => document.querySelector("dialog[open] [role=progressbar]"));
+        };
+
+        step("glue_waits");
+        await begin();
+        equal("fields that can be changed while it runs", 0, await page.page.$$eval("dialog[open] input:enabled", all => all.length));
+        await page.escape();
+        await begin();
+        await page.escape();
+        step("let_glue_go");
+        await page.sees(/the store is on fire/, "dialog[open]");
+        equal("the commands that began", ["first"], began());
+        equal("fields that can be changed after it", 2, await page.page.$$eval("dialog[open] input:enabled", all => all.length));
+        await page.close();
+    },
+
+    /** Leaving the page while a command runs brings a question. */
+    async leave() {
+        const page = await Page.open("machine/pc1");
+        let asked = 0;
+
+        page.tab.removeAllListeners("dialog");
+        page.page.on("dialog", async dialog => {
+            asked += dialog.type() === "beforeunload";
+            await dialog.accept();
+        });
+        await page.page.reload();
+        await page.find("table", states);
+        equal("questions without a command", 0, asked);
+        step("glue_waits");
+        await page.press("Snapshot…");
+        await page.fill("Name", "first");
+        await page.page.keyboard.press("Enter");
+        await page.waitFor("that the command runs", () => document.querySelector("dialog[open] [role=progressbar]"));
+        await page.page.reload();
+        equal("questions while a command runs", 1, asked);
+        await page.close();
+    },
+
     async remove(client) {
         step(`expect 0 glue snapshot first ${client}`);
         const page = await Page.open(`machine/${client}`);

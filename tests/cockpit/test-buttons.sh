@@ -27,6 +27,27 @@ test_publish_promote_back_and_retire() {
 	browse buttons versions:pc1
 }
 
+# The page's snapshot waits for let_glue_go, and then fails.
+glue_waits() {
+	mkfifo "$scratch/go"
+	sed -i "\$i [ \"\$1\" != snapshot ] || { read -r _ <'$scratch/go'; echo 'the store is on fire' >&2; exit 1; }" \
+		"$scratch/bin/tgt-glue"
+}
+
+let_glue_go() {
+	echo >"$scratch/go"
+}
+
+test_command_that_takes_long_runs_once_and_its_failure_is_seen() {
+	show_fleet 2 </dev/null
+	browse buttons slow
+}
+
+test_page_that_is_left_while_a_command_runs_asks() {
+	show_fleet 2 </dev/null
+	browse buttons leave
+}
+
 test_remove_a_snapshot() {
 	show_fleet 3 </dev/null
 	browse buttons remove:pc1
