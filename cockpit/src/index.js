@@ -91,6 +91,7 @@ class Page {
 
     open() {
         this.view = this.makeView();
+        this.view.opened?.();
         fill(this.main, this.view.element);
         this.view.update(this.fleet.everything());
         if (this.focus)

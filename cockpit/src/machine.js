@@ -13,11 +13,16 @@ import { Spark } from "./spark.js";
 import { growthOf, onSince, ownSize, problemOf, remarkOf, stateOf, states, wantedTexts } from "./state.js";
 import { VersionLabel } from "./version-label.js";
 
-/** What decides what a command answers about the machine's disks and log. */
-function signature(client) {
+/**
+ * What decides what a command answers about the machine's disks and log.  Saved
+ * states are in no status but in the sums of all machines.
+ */
+function signature(client, { images }) {
     return JSON.stringify([client.restart, client.target, client["last-refusal"],
         client.sessions.map(s => [s.session, s.since]),
-        [client, ...client.disks].map(disk => [disk.version, disk.child, disk["child-state"], disk["child-why"]])]);
+        [client, ...client.disks].map(disk => [disk.version, disk.child, disk["child-state"], disk["child-why"],
+            disk.lun, disk["disk-size"], disk.quota, disk.readonly, disk.exported]),
+        images.snapshots, images.kept, images["put-aside"]]);
 }
 
 /** When the machine came on, and how long ago that is. */
@@ -78,7 +83,7 @@ export class Machine {
         this.log.again();
     }
 
-    update({ changed, moved }) {
+    update({ changed, moved, status }) {
         const client = this.fleet.clients.get(this.name);
 
         if (!client)
@@ -87,6 +92,16 @@ export class Machine {
             this.show(client);
         else if (moved.has(this.name))
             this.showTraffic(client);
+        if (client && status)
+            this.follow(client);
+    }
+
+    /** Reads what other commands tell, if that has changed. */
+    follow(client) {
+        const facts = signature(client, this.fleet.status);
+
+        this.states.follow(facts);
+        this.log.follow(facts);
     }
 
     showUnknown() {
@@ -98,7 +113,6 @@ export class Machine {
 
     show(client) {
         const state = states[stateOf(client)];
-        const facts = signature(client);
 
         if (!this.made)
             this.makeContent();
@@ -106,8 +120,7 @@ export class Machine {
         setOrRemove(this.state, "class", `chip ${state.colour}`);
         this.showMessage(client);
         this.end.hidden = !client.sessions.length;
-        this.states.follow(facts);
-        this.log.follow(facts);
+        this.follow(client);
         this.showTraffic(client);
     }
 

@@ -104,15 +104,22 @@ export class Masters {
         return actionButton("New master…", { ...action, get fields() { return publishNew(all()).fields } });
     }
 
+    /** Called when the view is shown again: not all that versions tell is in a status. */
+    opened() {
+        this.masters.forEach(master => master.again());
+    }
+
     update({ changed }) {
+        const { masters: bytes } = this.fleet.status.images;
         const named = mastersOf(this.fleet.clients);
         const names = [...new Set([...named, ...this.all.unnamed()])].sort(collator.compare);
 
-        this.all.follow(named, this.fleet.status.images.masters);
+        this.all.follow(named, bytes);
         if (names.length !== this.masters.size || names.some(n => !this.masters.has(n)))
             this.showMasters(names);
-        if (changed.size || names.some(name => !this.masters.get(name).facts))
-            this.followFleet();
+        if (changed.size || bytes !== this.bytes || names.some(name => !this.masters.get(name).facts))
+            this.followFleet(bytes);
+        this.bytes = bytes;
     }
 
     /** The list of all masters is another one. */
@@ -128,11 +135,14 @@ export class Masters {
             : make("p", { class: "none" }, "The store has no master, and fleet.conf names none; see fleet.conf(5)."));
     }
 
-    /** Reads the versions of a master again after a change of a disk that descends from one. */
-    followFleet() {
+    /**
+     * Reads the versions of a master again after a change of a disk that descends
+     * from one, or of the bytes that all versions take.
+     */
+    followFleet(bytes) {
         for (const [name, master] of this.masters)
-            master.follow(JSON.stringify([...this.fleet.clients.values()].map(client => disksOf(client)
+            master.follow(JSON.stringify([bytes, [...this.fleet.clients.values()].map(client => disksOf(client)
                     .filter(disk => disk.master && masterName(disk.master) === name)
-                    .map(disk => [client.name, disk.name, disk.version, disk.wanted]))));
+                    .map(disk => [client.name, disk.name, disk.version, disk.wanted]))]));
     }
 }

@@ -1,21 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// live.mjs: a login and a logout are shown without a reload, in the room and on
-// the machine's page.
+// live.mjs SCENARIO: what others change is shown without a reload.
 import { main, Page, step } from "./page.mjs";
 
-await main(async () => {
-    const page = await Page.open();
+const scenarios = {
+    /** A login and a logout, in the room and on the machine's page. */
+    async session() {
+        const page = await Page.open();
 
-    await page.machineIs("pc2", /\boff\b/);
-    step("hold_session pc2");
-    await page.machineIs("pc2", /\bon\b/);
-    await page.machineIs("pc1", /\boff\b/);
-    await page.sees(/1 on/);
-    await page.go("machine/pc2");
-    await page.rowIs("Sessions", /^127\.0\.0\.1/);
-    step("end_session");
-    await page.sees(/not logged in/);
-    await page.go("");
-    await page.machineIs("pc2", /\boff\b/);
-    await page.close();
-});
+        await page.machineIs("pc2", /\boff\b/);
+        step("hold_session pc2");
+        await page.machineIs("pc2", /\bon\b/);
+        await page.machineIs("pc1", /\boff\b/);
+        await page.sees(/1 on/);
+        await page.go("machine/pc2");
+        await page.rowIs("Sessions", /^127\.0\.0\.1/);
+        step("end_session");
+        await page.sees(/not logged in/);
+        await page.go("");
+        await page.machineIs("pc2", /\boff\b/);
+        await page.close();
+    },
+
+    /** A snapshot, in the page of its machine. */
+    async snapshot() {
+        const page = await Page.open("machine/pc1");
+
+        await page.find("table", "Disks and their saved states");
+        await page.settled();
+        step("glue snapshot first pc1");
+        await page.rowIs("Disks and their saved states", /^first /);
+        step("glue disks --remove -- pc1 first");
+        await page.seesNot(/\bfirst\b/);
+        await page.close();
+    },
+
+    /** The end of a version that no machine is on. */
+    async version() {
+        const page = await Page.open("masters");
+        const table = "Versions of masters/win11";
+
+        await page.rowIs(table, /^2 /);
+        await page.settled();
+        step("glue retire masters/win11 2");
+        await page.waitFor("that version 2 is gone", () =>
+            [...document.querySelectorAll("tbody th")].map(e => e.innerText.trim()).join() === "1,3");
+        await page.close();
+    },
+};
+
+await main(scenarios[process.argv[2]]);

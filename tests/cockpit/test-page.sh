@@ -29,7 +29,17 @@ test_views_tell_all_of_30_machines_in_use() {
 test_login_and_logout_are_shown_without_a_reload() {
 	requires_initiator
 	show_fleet 3 </dev/null
-	browse live
+	browse live session
+}
+
+test_snapshot_of_another_reader_is_shown_without_a_reload() {
+	show_fleet 3 </dev/null
+	browse live snapshot
+}
+
+test_version_that_another_reader_retires_goes_without_a_reload() {
+	show_fleet 3 </dev/null
+	browse live version
 }
 
 # pc4 has a master without versions; no disk has masters/spare.
