@@ -65,6 +65,17 @@ test_changes_of_fleet_conf_are_lines() {
 	stop_follow
 }
 
+# The fleet that was applied last cannot be read, either.
+test_fleet_conf_that_is_gone_is_mistaken() {
+	apply_fleet pc1
+	start_follow
+	mv "$scratch/fleet.conf" "$scratch/away"
+	wait_until 20 changed '.store.mistaken == true'
+	mv "$scratch/away" "$scratch/fleet.conf"
+	wait_until 20 changed '.store.mistaken == false'
+	stop_follow
+}
+
 test_change_of_an_included_file_is_a_line() {
 	apply_fleet pc1
 	sed -i "s|^\[fleet\]|&\ninclude = more|" "$scratch/fleet.conf"

@@ -278,22 +278,28 @@ static bool is_due(struct follow *follow, const struct status *s)
 	       mount_probe_ask(&follow->probe, &s->fleet) != s->mount;
 }
 
-/* Prints the free space where it has changed: a busy server changes it each
- * second, which is no reason to read the status. */
-static void check_space(struct follow *follow, const struct status *s)
+/* Prints a value of the store, which is taken, where it has changed. */
+static void tell(struct follow *follow, const char *key, json_t *value)
 {
-	struct free_space space;
-	json_t *free, *line;
+	json_t *line;
 
-	free_space_read(&s->fleet, &space);
-	free = json_integer((json_int_t)space.free);
-	if (!json_equal(free, json_object_get(follow->status, "free"))) {
-		json_object_set(follow->status, "free", free);
-		line = json_pack("{s:{s:O}}", "store", "free", free);
+	if (!json_equal(value, json_object_get(follow->status, key))) {
+		json_object_set(follow->status, key, value);
+		line = json_pack("{s:{s:O}}", "store", key, value);
 		print_json(line);
 		json_decref(line);
 	}
-	json_decref(free);
+	json_decref(value);
+}
+
+/* Looks at the free space alone: a busy server changes it each second, which is
+ * no reason to read the status. */
+static void check_space(struct follow *follow, const struct status *s)
+{
+	struct free_space space;
+
+	free_space_read(&s->fleet, &space);
+	tell(follow, "free", json_integer((json_int_t)space.free));
 }
 
 /* Looks again with a status of its own, which takes the place of *s. */
@@ -309,7 +315,9 @@ static void look_again(struct follow *follow, struct status *s)
 		follow->conf = NULL;
 	}
 	if (look(follow, &next) < 0) {
-		/* The last fleet stays until fleet.conf changes again. */
+		/* The last fleet stays until fleet.conf changes again, but
+		 * as one that fleet.conf no longer describes. */
+		tell(follow, "mistaken", json_true());
 		if (!follow->conf)
 			follow->conf = text_of(fill_conf, &s->fleet);
 		follow->read_at = sessions_clock();
