@@ -155,7 +155,8 @@ export class Room {
 
     /** Puts the rows of the clients that are shown in their order. */
     arrange() {
-        const all = [...this.fleet.clients.values()];
+        // One whose news have not come yet has no row.
+        const all = [...this.fleet.clients.values()].filter(client => this.rows.has(client.name));
 
         this.filter.offer(all);
         const passing = this.filter.passing(all);

@@ -34,6 +34,27 @@ const scenarios = {
         await page.close();
     },
 
+    /** A filter that is changed between the news of a machine and the picture that has it. */
+    async early() {
+        const page = await Page.open();
+
+        await page.machineIs("pc1", /\boff\b/);
+        await page.page.evaluate(() => {
+            const original = window.requestAnimationFrame;
+
+            window.requestAnimationFrame = draw => {
+                window.draw = draw;
+                window.requestAnimationFrame = original;
+            };
+        });
+        step("echo '[client pc9]' >>$scratch/fleet.conf");
+        await page.page.waitForFunction(() => window.draw, { polling: 100 });
+        await page.page.type("input[type=search]", "pc");
+        await page.page.evaluate(() => window.draw());
+        await page.machineIs("pc9", /pc9/);
+        await page.close();
+    },
+
     /** The end of a version that no machine is on. */
     async version() {
         const page = await Page.open("masters");

@@ -42,6 +42,11 @@ test_version_that_another_reader_retires_goes_without_a_reload() {
 	browse live version
 }
 
+test_filter_is_changed_before_a_new_machine_is_drawn() {
+	show_fleet 3 </dev/null
+	browse live early
+}
+
 # pc4 has a master without versions; no disk has masters/spare.
 test_masters_of_no_disk_and_without_versions_are_shown_with_their_sizes() {
 	mkdir -p "$scratch/store/masters"
