@@ -75,11 +75,27 @@ export async function readLines(...args) {
     return (await readText(args)).split("\n").filter(Boolean).map(line => parse(args, line));
 }
 
+// A view may read every master; to a user without administrative access
+// tgt-glue-status.socket gives few connections.
+const readsAtOnce = 4;
+const waiting = []; // what begins each read that waits
+let reading = 0;
+
 async function readText(args) {
+    if (reading === readsAtOnce)
+        await new Promise(resolve => { waiting.push(resolve) });
+    else
+        reading++;
     try {
         return await cockpit.spawn([program, ...args], { superuser: "try", err: "message", environ });
     } catch (error) {
         throw failure(args, error);
+    } finally {
+        // The next one takes the place of this one.
+        if (waiting.length)
+            waiting.shift()();
+        else
+            reading--;
     }
 }
 

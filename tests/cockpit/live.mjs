@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // live.mjs SCENARIO: what others change is shown without a reload.
-import { main, Page, step } from "./page.mjs";
+import { equal, main, output, Page, step } from "./page.mjs";
 
 const scenarios = {
     /** A login and a logout, in the room and on the machine's page. */
@@ -52,6 +52,24 @@ const scenarios = {
         await page.page.type("input[type=search]", "pc");
         await page.page.evaluate(() => window.draw());
         await page.machineIs("pc9", /pc9/);
+        await page.close();
+    },
+
+    /** Reads wait for one another: glue_takes_turns of the test counts them. */
+    async masters() {
+        const page = await Page.open("masters");
+
+        await page.waitFor("that versions are read", () => document.querySelector("main [role=progressbar]"));
+        step("wait_until 30 began 4; let_readers_go 6");
+        for (let i = 1; i <= 5; i++)
+            await page.find("table", `Versions of masters/m${i}`);
+        let now = 0, most = 0;
+
+        for (const event of output("cat $scratch/turns").split("\n")) {
+            now += event === "begin" ? 1 : -1;
+            most = Math.max(most, now);
+        }
+        equal("reads at once", 4, most);
         await page.close();
     },
 

@@ -47,6 +47,41 @@ test_filter_is_changed_before_a_new_machine_is_drawn() {
 	browse live early
 }
 
+# Each reading of versions waits for let_readers_go.
+glue_takes_turns() {
+	mkfifo "$scratch/go"
+	exec {go}<>"$scratch/go"
+	sed -i "\$s/^exec//; \$i [ \"\$1\" != versions ] || { echo begin >>'$scratch/turns'; read -r _ <'$scratch/go'; trap 'echo end >>$scratch/turns' EXIT; }" \
+		"$scratch/bin/tgt-glue"
+}
+
+# let_readers_go COUNT: that many go on.
+let_readers_go() {
+	local i
+
+	for ((i = 0; i < $1; i++)); do
+		echo >&"$go"
+	done
+}
+
+began() {
+	[ "$(grep -c begin "$scratch/turns")" -ge "$1" ]
+}
+
+test_versions_of_many_masters_are_read_few_at_a_time() {
+	local i
+
+	show_fleet 1 </dev/null
+	for ((i = 1; i <= 5; i++)); do
+		add_versions "m$i" 1
+		printf '[client of-m%s]\nmaster = masters/m%s\n' "$i" "$i" \
+			>>"$scratch/fleet.conf"
+	done
+	expect 0 glue apply
+	glue_takes_turns
+	browse live masters
+}
+
 # pc4 has a master without versions; no disk has masters/spare.
 test_masters_of_no_disk_and_without_versions_are_shown_with_their_sizes() {
 	mkdir -p "$scratch/store/masters"
