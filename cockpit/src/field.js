@@ -27,7 +27,7 @@ function textField({ label, optional }) {
 }
 
 function choiceField({ label, choices }) {
-    const { input, element } = select({ id: newId("field") }, choices);
+    const { input, element } = select({ id: newId("field"), required: true }, choices);
 
     return { input, row: row(input.id, label, element) };
 }

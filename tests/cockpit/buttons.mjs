@@ -173,6 +173,19 @@ const scenarios = {
         await page.close();
     },
 
+    /** Without a machine there is nothing to publish, and nothing runs. */
+    async noSource() {
+        const page = await Page.open("masters");
+
+        await page.press("New master…");
+        await page.fill("Name of the master", "masters/new");
+        await page.page.click("dialog[open] button[type=submit]");
+        await page.painted();
+        equal("the choice is valid", false, await page.page.$eval("dialog[open] select", e => e.validity.valid));
+        equal("commands that publish", [], commands().filter(c => c[0] === "publish"));
+        await page.close();
+    },
+
     async dataDisk(client) {
         const page = await Page.open(`machine/${client}`);
 

@@ -64,6 +64,11 @@ test_publish_a_new_master() {
 	browse buttons newMaster:pc1
 }
 
+test_publish_without_a_machine_runs_nothing() {
+	show_fleet 0 </dev/null
+	browse buttons noSource
+}
+
 test_remove_an_image_of_no_machine() {
 	show_fleet 3 </dev/null
 	browse buttons orphan:pc3
