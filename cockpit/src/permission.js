@@ -7,6 +7,7 @@ import { alert, command } from "./parts.js";
 const admin = cockpit.permission({ admin: true });
 const reasonId = "no-administrator";
 const buttons = new Set(); // weak references to all buttons of commands
+const gone = new FinalizationRegistry(reference => buttons.delete(reference));
 const reason = make("div", { id: reasonId, hidden: true },
                     alert("info", "Limited access: the buttons are disabled",
                           "To change something, press “Limited access” at the top of Cockpit, and give your password."));
@@ -38,7 +39,10 @@ export function onAccessChange(listener) {
 
 /** Enables the button only with administrative access, from now on. */
 export function needsAdministrator(button) {
-    buttons.add(new WeakRef(button));
+    const reference = new WeakRef(button);
+
+    buttons.add(reference);
+    gone.register(button, reference);
     button.dataset.describedby = button.getAttribute("aria-describedby") ?? "";
     allow(button);
 }
@@ -59,8 +63,6 @@ function allowAll() {
 
         if (button)
             allow(button);
-        else
-            buttons.delete(reference);
     }
 }
 

@@ -57,13 +57,4 @@ export class Rates {
     now(name) {
         return this.clients.has(name) ? this.history(name).at(-1) ?? 0 : null;
     }
-
-    /** Bytes a second of all clients in the last step. */
-    total() {
-        let sum = 0;
-
-        for (const { history } of this.clients.values())
-            sum += history.at(-1) ?? 0;
-        return sum;
-    }
 }
