@@ -26,10 +26,20 @@ export class LowSpace {
         if (text === this.shown)
             return;
         this.shown = text;
-        fill(this.element, (low || soon) && alert(low ? "danger" : "warning",
-            low ? "The store has little free space" : `The store is full in ${daysText(days)}`,
+        fill(this.element, (low || soon) && this.makeAlert(status, low, advice));
+        this.wasLow = low;
+    }
+
+    makeAlert(status, low, advice) {
+        const element = alert(low ? "danger" : "warning",
+            low ? "The store has little free space" : `The store is full in ${daysText(status["days-until-full"])}`,
             low && make("p", {}, `${size(status.free)} is free; fleet.conf wants at least ${size(status["min-free"])}.`),
-            make("ul", { class: "advice" }, advice.map(item => make("li", {}, item)))));
+            make("ul", { class: "advice" }, advice.map(item => make("li", {}, item))));
+
+        // A screen reader says it once, and not with each change of a size.
+        if (low && this.wasLow)
+            element.removeAttribute("role");
+        return element;
     }
 
     /** What frees space, the safest first. */

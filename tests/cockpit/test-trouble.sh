@@ -69,6 +69,11 @@ test_what_is_being_read_is_said() {
 	browse trouble loading
 }
 
+test_low_space_is_announced_once() {
+	show_fleet 3 </dev/null
+	browse trouble chatter
+}
+
 # show_fleet_to_user MODE: as show_fleet 3; the session is one of a user other
 # than root, that cannot become root.
 show_fleet_to_user() {

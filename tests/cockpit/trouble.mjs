@@ -169,6 +169,24 @@ const scenarios = {
         await page.close();
     },
 
+    /** A screen reader says low space once, though the free space changes. */
+    async chatter() {
+        step("sed -i '/^.fleet/a min-free = 900T' $scratch/fleet.conf");
+        const page = await Page.open("store");
+        const alert = "main .pf-v6-c-alert";
+        const said = () => page.page.$eval(alert, e => e.innerText);
+
+        await page.sees(/little free space/, alert);
+        equal("role", "alert", await page.page.$eval(alert, e => e.getAttribute("role")));
+        const before = await said();
+
+        step("fallocate -l 3G $scratch/store/large");
+        await page.page.waitForFunction((selector, text) => document.querySelector(selector).innerText !== text, {}, alert, before);
+        equal("alerts that are said again", 0, (await page.page.$$("main [role=alert]")).length);
+        step("rm $scratch/store/large");
+        await page.close();
+    },
+
     /** A user who may not become the superuser, and may read fleet.conf. */
     async user() {
         const page = await Page.open();
