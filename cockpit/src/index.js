@@ -32,7 +32,10 @@ class Page {
         fill(document.getElementById("page"), this.makeNavigation(), this.messages.element, this.main);
         this.fleet.listen(news => this.update(news));
         cockpit.addEventListener("locationchanged", () => this.show(true));
-        onAccessChange(() => this.fleet.start());
+        onAccessChange(() => {
+            this.fleet.start();
+            this.view?.readAgain?.();
+        });
         setInterval(() => cockpit.hidden || this.fleet.tick(), stepSeconds * 1000);
         setInterval(() => cockpit.hidden || this.view?.updateAges?.(), minuteMs);
         this.show(false);
@@ -73,7 +76,9 @@ class Page {
     }
 
     viewOf(view) {
-        if (!this.made.has(view.path))
+        if (this.made.has(view.path))
+            this.made.get(view.path).readAgain?.();
+        else
             this.made.set(view.path, view.make(this.fleet));
         return this.made.get(view.path);
     }
@@ -91,7 +96,6 @@ class Page {
 
     open() {
         this.view = this.makeView();
-        this.view.opened?.();
         fill(this.main, this.view.element);
         this.view.update(this.fleet.everything());
         if (this.focus)

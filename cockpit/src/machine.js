@@ -79,6 +79,8 @@ export class Machine {
     }
 
     readAgain() {
+        if (!this.made)
+            return;
         this.states.again();
         this.log.again();
     }

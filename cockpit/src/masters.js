@@ -105,7 +105,7 @@ export class Masters {
     }
 
     /** Called when the view is shown again: not all that versions tell is in a status. */
-    opened() {
+    readAgain() {
         this.masters.forEach(master => master.again());
     }
 

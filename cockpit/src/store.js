@@ -67,6 +67,11 @@ export class Store {
             this.orphans.follow(`${count(status.orphans.images, "image")}, ${size(status.orphans.size)}`);
     }
 
+    readAgain() {
+        if (!this.orphanCard.hidden)
+            this.orphans.again();
+    }
+
     showMasters() {
         this.masters.show(masterRows(this.fleet.clients, this.list));
     }

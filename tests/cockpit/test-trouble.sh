@@ -74,6 +74,18 @@ test_low_space_is_announced_once() {
 	browse trouble chatter
 }
 
+# While $scratch/deny exists disks is refused.
+deny_disks() {
+	touch "$scratch/deny"
+	sed -i "\$i [ \"\$1\" != disks ] || [ ! -e '$scratch/deny' ] || { echo 'tgt-glue: permission denied' >&2; exit 1; }" \
+		"$scratch/bin/tgt-glue"
+}
+
+test_what_was_refused_is_read_when_access_is_given() {
+	show_fleet 3 </dev/null
+	browse trouble access
+}
+
 # show_fleet_to_user MODE: as show_fleet 3; the session is one of a user other
 # than root, that cannot become root.
 show_fleet_to_user() {

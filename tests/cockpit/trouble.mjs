@@ -210,6 +210,39 @@ const scenarios = {
         await page.close();
     },
 
+    /** What was refused is read when administrative access is given; the test gives it. */
+    async access() {
+        const page = await Page.open("machine/pc1");
+
+        await page.page.evaluateOnNewDocument(() => {
+            let cockpit;
+
+            Object.defineProperty(window, "cockpit", {
+                get: () => cockpit,
+                set(value) {
+                    const { permission } = value;
+
+                    cockpit = value;
+                    cockpit.permission = options => (window.permission = permission(options));
+                },
+            });
+        });
+        const give = allowed => page.page.evaluate(value => {
+            window.permission.allowed = value;
+            window.permission.dispatchEvent("changed");
+        }, allowed);
+
+        step("deny_disks");
+        await page.page.reload();
+        await page.sees(/The disks cannot be read[^]*permission denied/i);
+        await give(false);
+        await page.cannotPress();
+        step("rm $scratch/deny");
+        await give(true);
+        await page.find("table", "Disks and their saved states");
+        await page.close();
+    },
+
     /** A user who reads through the socket, as root would. */
     async reader() {
         const page = await Page.open();
