@@ -98,6 +98,16 @@ test_new_target_and_end_of_tgtd_are_lines() {
 	stop_follow
 }
 
+test_tgtd_that_hangs_does_not_answer() {
+	apply_fleet pc1
+	start_follow
+	kill -STOP "$tgtd_pid"
+	wait_until 60 changed '.store.tgtd == false'
+	kill -CONT "$tgtd_pid"
+	wait_until 20 changed '.store.tgtd == true'
+	stop_follow
+}
+
 # follow counts as broken where it notices the change only at its next full
 # reading, a minute later: checks of tgtd's state are counted, not seconds.
 test_lost_mount_is_a_line_of_each_client() {

@@ -24,6 +24,9 @@
 /* How much a reading delays the next one, in times of its processor time. */
 enum { REST = 9 };
 
+/* Seconds in which a tgtd answers that serves; a status asks more than once. */
+enum { PATIENCE = 5 };
+
 struct follow {
 	status_load_fn *load;
 	const void *arg;
@@ -336,6 +339,7 @@ int status_follow(status_load_fn *load, const void *arg)
 	struct status s = { .fleet = NO_FLEET, .now = time(NULL) };
 	int r;
 
+	tgtd_set_patience(PATIENCE);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	sigaction(SIGPIPE, &ignored, NULL);

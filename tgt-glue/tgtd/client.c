@@ -51,6 +51,14 @@ struct answer {
 	uint32_t length; /* of all */
 };
 
+/* tgtd opens backing files in the one thread that answers. */
+static int patience_seconds = 60;
+
+void tgtd_set_patience(int seconds)
+{
+	patience_seconds = seconds;
+}
+
 static const struct {
 	int code;
 	const char *text;
@@ -91,12 +99,11 @@ static int connect_to(const struct tgtd *tgtd, int *ret_fd, pid_t *ret_pid)
 {
 	struct ucred peer = { 0 };
 	socklen_t size = sizeof peer;
-	const struct timeval patience = { .tv_sec = 60 };
+	const struct timeval patience = { .tv_sec = patience_seconds };
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return fail_errno(-errno, "tgtd: socket");
-	/* tgtd opens backing files in the one thread that answers. */
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
 	if (connect(fd, (const struct sockaddr *)&tgtd->address,

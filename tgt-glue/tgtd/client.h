@@ -67,11 +67,14 @@ struct tgtd {
 /* -ECONNREFUSED or -ENOENT with a message if no tgtd listens, -EACCES if it
  * answers another user only. */
 int tgtd_open(int control_port, struct tgtd *ret);
+/* Sets the seconds that this process waits for an answer, 60 if it does not:
+ * less for what only shows the state.  To be called before any thread. */
+void tgtd_set_patience(int seconds);
 /*
- * Sends a request about the target tid, and waits for the answer, at most 60
- * seconds.  *ret_text (may be null; the caller frees it) is the answer's text.
- * If tgtd refuses: -EBUSY for a target or logical unit in use, -EEXIST,
- * -ENOENT, else -EIO, with tgtd's message.
+ * Sends a request about the target tid, and waits for the answer, at most
+ * as tgtd_set_patience says.  *ret_text (may be null; the caller frees it) is
+ * the answer's text. If tgtd refuses: -EBUSY for a target or logical unit in
+ * use, -EEXIST, -ENOENT, else -EIO, with tgtd's message.
  */
 int tgtd_ask(const struct tgtd *tgtd, enum tgtd_mode mode, enum tgtd_op op,
 	     int32_t tid, char **ret_text);
