@@ -34,6 +34,26 @@ const scenarios = {
         await page.close();
     },
 
+    /** A table that is drawn again, under the focus. */
+    async focus() {
+        step("glue snapshot first pc1; glue snapshot 'second' pc1");
+        const page = await Page.open("machine/pc1");
+        const table = "Disks and their saved states";
+        const focused = () => page.page.evaluate(() => {
+            const row = document.activeElement.closest("tr")?.querySelector("th").innerText.trim();
+
+            return [row, document.activeElement.innerText.trim()];
+        });
+
+        await page.rowIs(table, /^second /);
+        await page.page.evaluate(() => [...document.querySelectorAll("tr")].find(r => /^second/.test(r.innerText)).querySelector("button").focus());
+        equal("focus", ["second", "Revert…"], await focused());
+        step("glue snapshot third pc1");
+        await page.rowIs(table, /^third /);
+        equal("focus after the table is drawn again", ["second", "Revert…"], await focused());
+        await page.close();
+    },
+
     /** A filter that is changed between the news of a machine and the picture that has it. */
     async early() {
         const page = await Page.open();

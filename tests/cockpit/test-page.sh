@@ -42,6 +42,11 @@ test_version_that_another_reader_retires_goes_without_a_reload() {
 	browse live version
 }
 
+test_focus_stays_on_a_button_of_a_table_that_is_drawn_again() {
+	show_fleet 3 </dev/null
+	browse live focus
+}
+
 test_filter_is_changed_before_a_new_machine_is_drawn() {
 	show_fleet 3 </dev/null
 	browse live early
