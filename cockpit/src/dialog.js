@@ -2,7 +2,7 @@
 // The dialog of an action: shows the command of tgt-glue, and then runs it.
 import { fill, make, newId, setText } from "./dom.js";
 import { field } from "./field.js";
-import { alert, hint } from "./parts.js";
+import { alert, hint, spinner } from "./parts.js";
 import { commandLine, run } from "./tgt-glue.js";
 
 /**
@@ -99,7 +99,7 @@ class Dialog {
         this.setRunning(true);
         setText(this.cancel.firstChild, "Close");
         this.cancel.focus();
-        fill(this.answer, make("span", { class: "pf-v6-c-spinner pf-m-md", role: "progressbar", "aria-label": "The command runs" }),
+        fill(this.answer, spinner("The command runs", "md"),
              " The command runs, also if this dialog is closed; a failure opens it again.");
         try {
             this.succeeded(await run(this.args(f => f.value)));

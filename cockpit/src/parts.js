@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Parts that several views have: tables, cards, labels, and states of a view.
-import { make } from "./dom.js";
+import { make, makeSvg } from "./dom.js";
 import { hintOf } from "./hints.js";
 import { icon } from "./icon.js";
 
@@ -102,9 +102,15 @@ export function emptyState(title, ...content) {
                      make("div", { class: "pf-v6-c-empty-state__body" }, content)));
 }
 
+/** A circle that turns while something is awaited; size: lg or md. */
+export function spinner(label, size) {
+    return makeSvg("svg", { class: `pf-v6-c-spinner pf-m-${size}`, role: "progressbar", "aria-label": label, viewBox: "0 0 100 100" },
+                   makeSvg("circle", { class: "pf-v6-c-spinner__path", cx: "50", cy: "50", r: "45", fill: "none" }));
+}
+
 /** What a view shows before it knows anything. */
 export function loadingState(title) {
-    return emptyState(title, make("span", { class: "pf-v6-c-spinner pf-m-lg", role: "progressbar", "aria-label": title }));
+    return emptyState(title, spinner(title, "lg"));
 }
 
 /** What to do about an error. */

@@ -29,12 +29,13 @@ export class Room {
                           make("thead", { role: "rowgroup" }, make("tr", { role: "row" }, this.headers.map(h => h.element))),
                           this.body);
         this.tiles = make("div", { class: "tiles", hidden: true });
+        this.toolbar = make("div", { class: "toolbar" }, this.filter.elements, this.makeSorting(), this.makeToggle());
         this.none = emptyState("No machine matches the filters",
                                button("Clear the filters", () => { this.filter.clear(); this.arrange() }));
         this.observer = new IntersectionObserver(entries => this.see(entries), { rootMargin: "100px" });
         this.element = make("section", { "aria-label": "Machines" },
                             viewTitle("Machines"), make("p", { class: "summary" }, this.summary.element, this.totals),
-                            make("div", { class: "toolbar" }, this.filter.elements, this.makeSorting(), this.makeToggle()),
+                            this.toolbar,
                             this.table, this.tiles, this.none);
     }
 
@@ -164,6 +165,7 @@ export class Room {
         this.shown = sorted(this.filter.shown(passing), this.sort, this.fleet.rates);
         this.table.hidden = this.tiled || !this.shown.length;
         this.tiles.hidden = !this.tiled || !this.shown.length;
+        this.toolbar.hidden = !all.length;
         this.none.hidden = Boolean(this.shown.length) || !all.length;
         reorder(this.tiled ? this.tiles : this.body, this.shown.map(client => this.rows.get(client.name).element));
         this.showOrder();

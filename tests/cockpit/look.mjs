@@ -56,6 +56,10 @@ const scenarios = {
         await page.press("Clear the filters");
         equal("machines", 41, (await names(page)).length);
         equal("the focus", "Find a machine", await page.page.evaluate(() => document.activeElement.ariaLabel));
+        for (const name of await names(page))
+            change({ client: { name, removed: true } });
+        await page.sees(/^0 machines$/m);
+        equal("filters of a fleet without machines", false, await page.page.$eval(".toolbar", e => e.checkVisibility()));
         await page.close();
     },
 
@@ -203,6 +207,27 @@ const scenarios = {
         writeFileSync(changes, "");
         await page.press("Try again");
         await page.seesNot(/expected JSON/);
+        await page.close();
+    },
+
+    async loading() {
+        const page = await open();
+        const seen = async () => {
+            await page.page.reload();
+            await page.find("table", "Machines");
+            return page.page.evaluate(() => window.spinner ?? []);
+        };
+
+        await page.page.evaluateOnNewDocument(() => new MutationObserver(() => {
+            const path = document.querySelector(".pf-v6-c-spinner__path");
+            const style = path && getComputedStyle(path);
+
+            if (style)
+                window.spinner ??= [style.stroke.split("(")[0], style.animationName.split("-").at(-1)];
+        }).observe(document, { childList: true, subtree: true }));
+        equal("the circle that is drawn while the fleet is read", ["rgb", "dash"], await seen());
+        await page.page.emulateMediaFeatures([{ name: "prefers-reduced-motion", value: "reduce" }]);
+        equal("for a reader who wants no motion", ["rgb", "none"], await seen());
         await page.close();
     },
 

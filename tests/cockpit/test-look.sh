@@ -52,6 +52,10 @@ test_versions_are_a_graph_with_the_newest_on_top() {
 	look graph
 }
 
+test_a_circle_turns_while_the_fleet_is_read_unless_motion_is_unwanted() {
+	look loading
+}
+
 test_long_names_stay_in_their_place() {
 	look names
 }
