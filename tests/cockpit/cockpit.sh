@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # shellcheck shell=bash
-# Functions for tests of the Cockpit page, after tgt.sh: the page in a folder of
+# Functions for tests of the Cockpit page, after tgt.sh, versions.sh and
+# journal.sh: the page in a folder of
 # the test, Cockpit's web server for one session, and a browser that a script of
 # this folder (NAME.mjs over page.mjs) drives.
 
@@ -210,8 +211,13 @@ furnish() {
 	expect 0 glue reset pc2
 	use_disk pc2 newest
 	expect 0 glue publish pc2 masters/win11
+	make_journal
 	start_watch
+	wait_until 30 test -s "$scratch/targets.conf.samples"
 	hold_session pc1
+	wait_until 30 has_logged login
+	entry "CHAP initiator auth.: authentication of $iqn_prefix:initiator failed (wrong secret!?)"
+	wait_until 30 has_logged refused
 	expect 0 glue promote masters/win11 2
 	# A disk with changes stays.
 	expect 0 glue reset pc2
@@ -219,8 +225,10 @@ furnish() {
 	dd if=/dev/urandom of="$scratch/mnt/clients/pc2.vhdx.raw" bs=1M count=8 \
 		conv=notrunc,fsync status=none
 	write_samples
-	echo '{"refusals":[{"client":"pc1","when":1790000000,"initiator":"iqn.x:y","reason":"the secret is wrong"}]}' \
-		>"$scratch/targets.conf.noticed"
+}
+
+has_logged() {
+	glue log --json | jq -e "select(.event == \"$1\")"
 }
 
 # is_version CLIENT NUMBER: its disk is on that version of win11.

@@ -30,6 +30,13 @@ export function matches(subject, pattern, text) {
         fail(`${subject}: expected text that matches ${pattern}, found ${JSON.stringify(text)}`);
 }
 
+/** Repeats until the condition holds; what: of the message. */
+export async function until(what, condition) {
+    for (const last = Date.now() + limit; !await condition();)
+        if (Date.now() > last)
+            fail(`expected ${what}`);
+}
+
 /** Runs a command of the test's shell, and waits for its end. */
 export function step(command) {
     const answer = Buffer.alloc(16);

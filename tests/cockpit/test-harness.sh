@@ -5,6 +5,7 @@
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/tgt/tgt.sh"
 . "$top_srcdir/tests/tgt/versions.sh"
+. "$top_srcdir/tests/tgt/journal.sh"
 . "$top_srcdir/tests/cockpit/cockpit.sh"
 
 # fails_at_once PATTERN: the script $scratch/wrong.mjs of standard input fails

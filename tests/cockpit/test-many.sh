@@ -4,6 +4,7 @@
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/tgt/tgt.sh"
 . "$top_srcdir/tests/tgt/versions.sh"
+. "$top_srcdir/tests/tgt/journal.sh"
 . "$top_srcdir/tests/cockpit/cockpit.sh"
 
 # Prints milliseconds of processor time of all processes of Cockpit's session.

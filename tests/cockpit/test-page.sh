@@ -4,6 +4,7 @@
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/tgt/tgt.sh"
 . "$top_srcdir/tests/tgt/versions.sh"
+. "$top_srcdir/tests/tgt/journal.sh"
 . "$top_srcdir/tests/cockpit/cockpit.sh"
 
 test_each_view_shows_3_machines() {

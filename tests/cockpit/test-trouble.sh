@@ -5,6 +5,7 @@
 . "${0%/*}/../lib.sh"
 . "$top_srcdir/tests/tgt/tgt.sh"
 . "$top_srcdir/tests/tgt/versions.sh"
+. "$top_srcdir/tests/tgt/journal.sh"
 . "$top_srcdir/tests/cockpit/cockpit.sh"
 
 test_mistakes_in_fleet_conf_are_said_and_the_last_fleet_is_shown() {

@@ -6,9 +6,9 @@
 # make_journal: a journalctl that prints the entries of $scratch/journal, those
 # behind the cursor, and follows it.
 make_journal() {
-	mkdir "$scratch/bin"
+	mkdir "$scratch/journal-bin"
 	: >"$scratch/journal"
-	cat >"$scratch/bin/journalctl" <<-END
+	cat >"$scratch/journal-bin/journalctl" <<-END
 		#!/bin/bash
 		printf '%s\n' "\$@" >>"$scratch/journalctl.args"
 		from=1
@@ -20,8 +20,8 @@ make_journal() {
 		echo \$\$ >>"$scratch/journalctl.pid"
 		exec tail -n +\$from -f "$scratch/journal"
 	END
-	chmod 755 "$scratch/bin/journalctl"
-	PATH=$scratch/bin:$PATH
+	chmod 755 "$scratch/journal-bin/journalctl"
+	PATH=$scratch/journal-bin:$PATH
 }
 
 # entry MESSAGE: an entry of the journal.

@@ -167,7 +167,7 @@ test_cursor_that_is_refused_does_not_stop_the_log() {
 	wait_until 10 test -s "$scratch/journalctl.pid"
 	stop_watch
 	sed -i 's/--after-cursor=\*)/& exit 1;/' \
-		"$scratch/bin/journalctl"
+		"$scratch/journal-bin/journalctl"
 	echo '{"cursor":"c1"}' >"$scratch/targets.conf.noticed"
 	start_watch
 	wait_until 10 has_lines 2 "$scratch/journalctl.pid"
