@@ -3,9 +3,10 @@
 /* global cockpit */
 import { quoted } from "./tgt-glue.js";
 
-let userName = "USER"; // until Cockpit tells the name
+let userName = "USER";
 
-cockpit.user().then(user => { userName = user.name });
+/** Ends when Cockpit has told the name of the user, which a hint may have. */
+export const userKnown = cockpit.user().then(user => { userName = user.name }).catch(() => {});
 
 // The first pattern that the message matches says what to do.
 const hints = [

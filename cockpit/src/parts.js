@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Parts that several views have: tables, cards, labels, and states of a view.
-import { make, makeSvg } from "./dom.js";
-import { hintOf } from "./hints.js";
+import { make, makeSvg, setText } from "./dom.js";
+import { hintOf, userKnown } from "./hints.js";
 import { icon } from "./icon.js";
 
 /** The header of a column of sizes or counts, which end at the right. */
@@ -116,8 +116,11 @@ export function loadingState(title) {
 /** What to do about an error. */
 export function hint(error) {
     const { text, command: typed } = hintOf(error);
+    const code = typed && command(typed);
 
-    return make("p", { class: "hint" }, text, typed && [" Type: ", command(typed)]);
+    if (code)
+        userKnown.then(() => setText(code, hintOf(error).command));
+    return make("p", { class: "hint" }, text, code && [" Type: ", code]);
 }
 
 /** What a view shows if it cannot be read: why, in the command's own words, and what to type. */
