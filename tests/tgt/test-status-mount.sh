@@ -82,6 +82,14 @@ test_mount_that_hangs_does_not_hang_status() {
 	wait_until 10 agrees
 }
 
+test_mount_that_hangs_does_not_hang_versions() {
+	apply_fleet pc1
+	glue versions --json >"$scratch/before"
+	stop_answers
+	timeout "$hang_seconds" tgt-glue --config "$scratch/fleet.conf" \
+		versions --json | cmp - "$scratch/before"
+}
+
 asks_no_more() {
 	! pgrep -f "$scratch/fleet.conf status" >/dev/null
 }

@@ -19,6 +19,7 @@
 #include "tgt-glue/config/version-mark.h"
 #include "tgt-glue/reconcile/client-image.h"
 #include "tgt-glue/reconcile/ancestors.h"
+#include "tgt-glue/reconcile/mount-probe.h"
 #include "tgt-glue/reconcile/space.h"
 
 enum { CHANNEL_WIDTH = sizeof "production back" - 1 };
@@ -309,6 +310,11 @@ static int run_all(const struct command_line *line, struct list *list)
 
 static int run(const struct command_line *line, struct list *list)
 {
+	_cleanup_(mount_probe_fini) struct mount_probe probe = { 0 };
+
+	/* The images themselves tell their parents, too. */
+	list->fleet.mount_silent =
+		mount_probe_ask(&probe, &list->fleet) == MOUNT_SILENT;
 	clients_init(&list->clients, &list->fleet, &list->arena);
 	return line->clients[0] ? run_one(line, list) : run_all(line, list);
 }

@@ -107,7 +107,8 @@ struct fleet {
 	const char *store;
 	const char *mount;
 	/* The mount hangs: a request to it may wait for ever, so none is sent.
-	 * status sets it before it reads anything (mount-probe.h). */
+	 * status and versions set it before they read anything (mount-probe.h).
+	 */
 	bool mount_silent;
 	const char *iqn_prefix;
 	struct shard *shards; /* by number, the retired ones last */
