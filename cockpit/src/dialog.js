@@ -3,6 +3,7 @@
 import { fill, make, newId, setText } from "./dom.js";
 import { field } from "./field.js";
 import { alert, hint, spinner } from "./parts.js";
+import { Place } from "./place.js";
 import { commandLine, run } from "./tgt-glue.js";
 
 /**
@@ -77,6 +78,7 @@ class Dialog {
 
     open() {
         this.showCommand();
+        this.place = new Place(document.querySelector("main"));
         this.show();
         // A key that was pressed once too often destroys nothing.
         (this.fields[0]?.input ?? (this.action.danger ? this.cancel : this.submit)).focus();
@@ -129,8 +131,7 @@ class Dialog {
 
     closed() {
         this.element.remove();
-        // The button that opened the dialog may be gone, as that of a removed state.
-        if (document.activeElement === document.body)
-            document.querySelector("main h1")?.focus();
+        // The button that opened the dialog may have been drawn again, or be gone.
+        this.place.restore();
     }
 }

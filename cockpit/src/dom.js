@@ -77,11 +77,6 @@ export function reorder(element, children) {
         focused.focus({ preventScroll: true });
 }
 
-/** The id of the element of these names, which it has again when it is drawn again. */
-export function idOf(prefix, ...names) {
-    return [prefix, ...names.map(encodeURIComponent)].join(":");
-}
-
 let lastId = 0;
 
 /** An id that no other element of the page has. */

@@ -31,7 +31,7 @@ export class Place {
 
     restoreFocus() {
         const same = [...this.element.querySelectorAll(this.focused.tagName)].find(e => identity(e) === this.focus);
-        const heading = this.element.closest(".card")?.querySelector("h2") ?? this.element;
+        const heading = this.element.closest(".card")?.querySelector("h2") ?? this.element.querySelector("h1") ?? this.element;
 
         if (!same)
             heading.setAttribute("tabindex", "-1");

@@ -28,7 +28,7 @@ async function room(page, all) {
     await page.choose("All groups", "front");
     await shows("machines of the group that are off", ["pc2"]);
     await page.choose("All masters", "games");
-    await page.sees(/No machine is as the filters ask/);
+    await page.sees(/No machine matches the filters/);
     await page.press("Clear the filters");
     await page.choose("All masters", "games");
     await shows("machines of another master", ["games"]);
@@ -56,8 +56,9 @@ async function room(page, all) {
     });
     await page.press("Tiles");
     await page.choose("Sort by", "Sort by: Own size");
-    matches("the first tile", /^pc2\soff/, (await page.page.$$eval(".tile", all => all.map(e => e.innerText)))[0]);
-    matches("the tile of a machine that is behind", /on, behind/, (await page.page.$$eval(".tile", all => all.map(e => e.innerText))).find(t => t.startsWith("pc1\n")));
+    await until("that tiles are drawn, the largest machine first", async () =>
+        /^pc2\soff/.test((await page.page.$$eval(".tile", all => all.map(e => e.innerText)))[0]));
+    matches("the tile of a machine that is behind", /on .*, behind/, (await page.page.$$eval(".tile", all => all.map(e => e.innerText))).find(t => t.startsWith("pc1\n")));
     await page.press("Rows");
 }
 
@@ -65,7 +66,7 @@ async function machine(page) {
     const table = "Disks and their saved states";
 
     await page.go("machine/pc1");
-    await page.rowIs("Sessions", /^127\.0\.0\.1 \| \S+:initiator \| \w.*20\d\d.* \([^?]*min\) \| .* \| \d+$/);
+    await page.rowIs("Sessions", /^127\.0\.0\.1 \| \S+:initiator \| \w.*20\d\d.* \([^?]*min\) \| \d.*B \| \d.*B$/);
     await page.sees(/On for\s+(<|\d)/);
     await page.sees(/Wanted version\s+2/);
     await page.sees(/Groups\s+front/);

@@ -102,7 +102,7 @@ const scenarios = {
         await page.settled();
         step("glue retire masters/win11 2");
         await page.waitFor("that version 2 is gone", () =>
-            [...document.querySelectorAll("tbody th")].map(e => e.innerText.trim()).join() === "1,3");
+            [...document.querySelectorAll("tbody th")].map(e => e.innerText.trim()).join() === "3,1");
         await page.close();
     },
 };
