@@ -99,7 +99,7 @@ show_fleet_to_user() {
 
 start_cockpit_of_user() {
 	start_cockpit setpriv --reuid=65534 --regid=65534 --clear-groups \
-		--no-new-privs env "HOME=$scratch/home"
+		--no-new-privs env "HOME=$scratch/home" "TMPDIR=$scratch/home"
 }
 
 test_user_sees_the_fleet_and_can_press_nothing() {
