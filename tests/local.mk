@@ -620,7 +620,7 @@ TESTS += $(shell_tests)
 # Long tests: minutes each, for many clients, seeds or builds; and those that need a
 # browser.  Shorter tests have the
 # same cases with fewer of these.  contrib/check runs them with --all, --only and
-# --long.  Of test-fault and test-mutants.sh it takes a sample without these.
+# --long.  Without these it takes a sample of other tests (VHDFS_SAMPLE).
 long_tests = \
 	tests/bench/test-bench.sh \
 	$(cockpit_tests) \
@@ -682,23 +682,38 @@ check-installed:
 # Those of the others that take longest, the longest first.  contrib/check starts
 # these first, after long_tests: none of them runs alone at the end.
 slow_tests = \
-	tests/crash/test-mutants.sh \
-	tests/crash/test-fault \
-	tests/faults/test-owner.sh \
-	tests/faults/test-power-cut.sh \
-	tests/faults/test-power-cut-online.sh \
-	tests/faults/test-power-cut-rename.sh \
+	tests/tgt/test-watch.sh \
+	tests/crash/test-remove-parent \
 	tests/unit/test-concurrency \
-	tests/mount/test-exercise.sh \
+	tests/tgt/test-reset.sh \
+	tests/cockpit/test-page.sh \
+	tests/cockpit/test-trouble.sh \
+	tests/cockpit/test-buttons.sh \
+	tests/tgt/test-data-versions.sh \
+	tests/faults/test-power-cut.sh \
+	tests/faults/test-owner.sh \
+	tests/tgt/test-publish-interrupt.sh \
 	tests/supervise/test-worker.sh \
 	tests/systemd/test-service.sh \
-	tests/tgt/test-watch.sh \
-	tests/tgt/test-publish-interrupt.sh \
+	tests/crash/test-mutants.sh \
+	tests/crash/test-fault \
+	tests/tgt/test-version-states.sh \
+	tests/faults/test-power-cut-rename.sh \
+	tests/faults/test-rebase-online.sh \
+	tests/faults/test-power-cut-online.sh \
+	tests/mount/test-snapshot.sh \
 	tests/tgt/test-old-store.sh \
+	tests/img/test-delete-snapshot.sh \
+	tests/tgt/test-backup.sh \
+	tests/tgt/test-versions.sh \
+	tests/kill/test-kill.sh \
+	tests/cockpit/test-hostile.sh \
+	tests/mount/test-exercise.sh \
+	tests/faults/test-rename.sh \
+	tests/tgt/test-noticed.sh \
+	tests/test-house.sh \
 	tests/tgt/test-undo.sh \
 	tests/tgt/test-boot.sh \
-	tests/tgt/test-reset.sh \
-	tests/tgt/test-backup.sh \
 	tests/mount/test-samples.sh \
 	$(NULL)
 

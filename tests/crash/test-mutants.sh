@@ -48,7 +48,7 @@ finds_by() {
 		tests/crash/alloc.o "tests/crash/$1.o" \
 		-Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free \
 		-Wl,--wrap=strdup,--wrap=asprintf,--wrap=__asprintf_chk
-	! VHDFS_SEED=1 "$scratch/mutant" >"$scratch/out" 2>&1 ||
+	! env -u VHDFS_SAMPLE VHDFS_SEED=1 "$scratch/mutant" >"$scratch/out" 2>&1 ||
 		fail "expected a failure of $1 with $2 changed by: $3"
 }
 

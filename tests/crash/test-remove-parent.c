@@ -353,6 +353,13 @@ static void judge(struct family *family, struct mem_file *file, bool done,
 		expect_writable(family, file);
 }
 
+/* Whether this one of the cuts or failures is taken: with VHDFS_SAMPLE one of
+ * three, which the seed chooses. */
+static bool is_taken(uint64_t *seed)
+{
+	return !getenv("VHDFS_SAMPLE") || random_next(seed) % 3 == 0;
+}
+
 /* Records the removal, and judges states of a power cut at every operation. */
 static void crash_removal(struct family *family)
 {
@@ -369,6 +376,8 @@ static void crash_removal(struct family *family)
 		for (enum crash_fate fate = 0; fate < FATES; fate++) {
 			if (fate && !crash_unsynced(&leaf, n))
 				break;
+			if (n < leaf.n && !is_taken(&seed))
+				continue;
 			crash_state(&states, n, fate, &seed, &cut);
 			judge(family, &cut, n == leaf.n, &seed);
 			family->n_states++;
@@ -497,14 +506,17 @@ static void failure_leaves_the_child_or_a_dynamic_image(void **state)
 		family_init(&family, *format);
 		for (unsigned i = 0; i < 4 * 2; i++) {
 			struct faults faults;
-			unsigned at = 1;
+			unsigned at = 0;
 
 			do {
+				do
+					at++;
+				while (!is_taken(&seed));
 				faults = (struct faults){ .kind = kinds[i / 2],
 							  .forever = i % 2,
-							  .at = at++ };
+							  .at = at };
+				n++;
 			} while (fail_removal(&family, &faults, &seed));
-			n += at;
 		}
 		family_fini(&family);
 	}

@@ -6,11 +6,13 @@
 # can fail.
 #
 # By default VHDFS_FAULT_POINTS calls of each kind fail, which the printed seed
-# chooses; with VHDFS_LONG each call fails once.
+# chooses (2 with VHDFS_SAMPLE); with VHDFS_LONG each call fails once.
 
 faults_so=$top_builddir/tests/tools/faults.so
 # The number of calls that fail, for each command and kind of fault.
-points=${VHDFS_FAULT_POINTS:-4}
+points=4
+[ -z "${VHDFS_SAMPLE:-}" ] || points=2
+points=${VHDFS_FAULT_POINTS:-$points}
 each_point=${VHDFS_LONG:-}
 # The number of errors that end a test.
 most_wrongs=${VHDFS_ERRORS:-20}

@@ -74,4 +74,5 @@ test_power_cuts_of_a_recovery() {
 	passes test-power-cut test_recovery_of_a_snapshot
 }
 
+run_sample "${VHDFS_SAMPLE:+4}" "$@"
 run_tests

@@ -377,5 +377,5 @@ test_delete_snapshot_vhd_whose_worker_died() {
 	cut_after_deaths vhd delete vhdfs-img delete-snapshot "$image" between
 }
 
-run_sample "${VHDFS_SAMPLE:+4}" "$@"
+run_sample "${VHDFS_SAMPLE:+3}" "$@"
 run_tests

@@ -133,5 +133,5 @@ test_second_run_vhd() {
 	rename_pc1 cut_recoveries rename
 }
 
-run_sample "${VHDFS_SAMPLE:+2}" "$@"
+run_sample "${VHDFS_SAMPLE:+1}" "$@"
 run_tests

@@ -407,5 +407,5 @@ if [ -n "${VHDFS_SAMPLE:-}" ]; then
 		unset -f "$second_run"
 	done
 fi
-run_sample "${VHDFS_SAMPLE:+4}" "$@"
+run_sample "${VHDFS_SAMPLE:+2}" "$@"
 run_tests

@@ -342,4 +342,5 @@ test_full_disk_at_each_step_of_the_removal_of_the_older_vhd_snapshot_leaves_the_
 	full_at_each_step vhd removal
 }
 
+run_sample "${VHDFS_SAMPLE:+5}" "$@"
 run_tests

@@ -359,11 +359,12 @@ test_image_in_use_is_refused() {
 
 # walk ENDING [root]: random steps on a client of make_client.
 walk() {
-	local names=() step name
+	local names=() step steps=25 name
 
 	make_client "$@"
 	names=(a b c)
-	for step in {1..25}; do
+	[ -z "${VHDFS_SAMPLE:-}" ] || steps=12
+	for ((step = 1; step <= steps; step++)); do
 		random_below 4
 		case $random in
 		0)
@@ -400,8 +401,10 @@ test_random_walk() {
 
 	choose_seed
 	for format in vhd vhdx; do
-		walk $format
-		walk $format root
+		[ -n "${VHDFS_SAMPLE:-}" ] && [ $((VHDFS_SEED % 2)) = 1 ] ||
+			walk $format
+		[ -n "${VHDFS_SAMPLE:-}" ] && [ $((VHDFS_SEED % 2)) = 0 ] ||
+			walk $format root
 	done
 }
 

@@ -115,8 +115,9 @@ run_exercise() {
 # several threads, each with a part of the disk, with sectors in turn, or with parts
 # of sectors; with the page cache and without.
 exercise_disk() {
-	local sector block threads long=()
+	local sector block threads ops=200 long=()
 
+	[ -z "${VHDFS_SAMPLE:-}" ] || ops=100
 	block=$(key "$image" block-size)
 	sector=$(key "$image" sector-size)
 	[ "$block" -gt 0 ] 2>/dev/null || block=1048576
@@ -127,7 +128,7 @@ exercise_disk() {
 	fi
 	mount_store "$store" "$mnt"
 	run_exercise --seed "$VHDFS_SEED" --block "$block" \
-		--ops "${VHDFS_OPS:-200}" --threads "$threads" "${long[@]}"
+		--ops "${VHDFS_OPS:-$ops}" --threads "$threads" "${long[@]}"
 	remount
 	unmount "$mnt"
 	other_programs_read_the_model

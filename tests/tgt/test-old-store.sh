@@ -89,4 +89,5 @@ test_first_publish_on_its_vhd_interrupted_at_a_sync_is_completed() {
 	interrupted_publish vhd fsync
 }
 
+run_sample "${VHDFS_SAMPLE:+2}" "$@"
 run_tests

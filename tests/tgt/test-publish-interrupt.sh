@@ -128,4 +128,5 @@ test_promote_interrupted_at_any_change_is_completed() {
 	done
 }
 
+run_sample "${VHDFS_SAMPLE:+3}" "$@"
 run_tests

@@ -391,7 +391,8 @@ all_have_answers() {
 
 # Numbers of the calls at which a test ends a program.  choose_calls: once,
 # first.  next_call [STEP]: sets $n to the next number; with VHDFS_LONG every
-# number, else a selection that the seed determines.
+# number, else a selection that the seed determines, of half as many with
+# VHDFS_SAMPLE.
 choose_calls() {
 	: "${VHDFS_SEED:=$((RANDOM * 32768 + RANDOM))}"
 	echo "VHDFS_SEED=$VHDFS_SEED"
@@ -399,6 +400,9 @@ choose_calls() {
 }
 
 next_call() {
+	local step=${1:-5}
+
 	n=$((n + 1))
-	[ -n "${VHDFS_LONG:-}" ] || [ "$n" = 1 ] || n=$((n + RANDOM % ${1:-5}))
+	[ -n "${VHDFS_LONG:-}" ] || [ "$n" = 1 ] ||
+		n=$((n + RANDOM % (${VHDFS_SAMPLE:+2 *} step)))
 }
