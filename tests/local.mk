@@ -617,13 +617,12 @@ shell_tests = \
 dist_check_SCRIPTS += $(shell_tests)
 TESTS += $(shell_tests)
 
-# Long tests: minutes each, for many clients, seeds or builds; and those that need a
-# browser.  Shorter tests have the
+# Long tests: minutes each, for many clients, seeds or builds.  Shorter tests have the
 # same cases with fewer of these.  contrib/check runs them with --all, --only and
 # --long.  Without these it takes a sample of other tests (VHDFS_SAMPLE).
 long_tests = \
 	tests/bench/test-bench.sh \
-	$(cockpit_tests) \
+	tests/cockpit/test-many.sh \
 	tests/faults/test-order-mutants.sh \
 	tests/fuzz/test-fuzz.sh \
 	tests/interop/test-samples.sh \

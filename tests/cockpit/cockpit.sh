@@ -27,21 +27,27 @@ requires_driver() {
 	fetch_modules
 }
 
-# The modules of package-lock.json, once for a build directory.
+# The modules of package-lock.json, once for a build directory.  Without network npm
+# fails after a while, and the tests of the next minutes do not try again.
 fetch_modules() {
-	local sum
+	local sum failed=$npm_dir/failed
 
 	mkdir -p "$npm_dir"
 	sum=$(sha256_of "$top_srcdir/tests/cockpit/package-lock.json")
 	exec 8>"$npm_dir/lock"
 	flock 8
 	if [ "$(cat "$npm_dir/fetched" 2>/dev/null)" != "$sum" ]; then
-		rm -f "$npm_dir/fetched"
+		[ -z "$(find "$failed" -mmin -15 2>/dev/null)" ] ||
+			skip "$(cat "$failed")"
+		rm -f "$npm_dir/fetched" "$failed"
 		cp "$top_srcdir"/tests/cockpit/package*.json "$npm_dir"
 		(cd "$npm_dir" && npm ci --ignore-scripts --no-audit --no-fund) \
-			>"$npm_dir/npm.log" 2>&1 ||
-			skip "npm ci fails: $(sed -n 's/^npm err[^ ]* //I p' \
-				"$npm_dir/npm.log" | head -n 2 | paste -sd ' ')"
+			>"$npm_dir/npm.log" 2>&1 || {
+			echo "npm ci fails:" "$(sed -n 's/^npm err[^ ]* //I p' \
+				"$npm_dir/npm.log" | head -n 2 |
+				paste -sd ' ')" >"$failed"
+			skip "$(cat "$failed")"
+		}
 		echo "$sum" >"$npm_dir/fetched"
 	fi
 	exec 8>&-
