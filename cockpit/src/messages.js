@@ -39,7 +39,7 @@ export class Messages {
             status.denied && deniedAlert(),
             status.tgtd === false && alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt")),
             mountIsGone(status) && alert("danger", "The mount of vhdfs cannot be used",
-                                         make("p", {}, status["mount-problem"]), "See why. Type: ", command("systemctl status 'vhdfs@*'")),
+                                         make("pre", { class: "failed" }, status["mount-problem"]), "See why. Type: ", command("systemctl status 'vhdfs@*'")),
             status.mistaken && alert("warning", "fleet.conf has mistakes",
                                      "The fleet that was applied last is shown. Type: ", command("tgt-glue check")),
             status.free < status["min-free"] && this.makeLowSpace(status),

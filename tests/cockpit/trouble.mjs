@@ -135,7 +135,7 @@ const scenarios = {
         await page.isAccessible("empty");
         await page.picture("empty");
         await page.go("masters");
-        await page.sees(/fleet.conf names none/);
+        await page.sees(/No disk of fleet\.conf has this master/);
         await page.go("store");
         await page.rowIs("Health", /fleet\.conf \| has no mistakes/);
         await page.go("machine/pc1");
