@@ -147,6 +147,8 @@ say_systemd() {
 }
 
 end_systemd() {
+	# Else directories of PrivateTmp stay in /var/tmp.
+	inside timeout 10 systemctl stop 'tgt-glue*' 2>/dev/null || true
 	kill -9 "$unshare_pid"
 	wait "$unshare_pid"
 	until ! grep -q populated\ 1 "$cgroup/cgroup.events"; do
