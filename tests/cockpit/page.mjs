@@ -298,10 +298,11 @@ export class Page {
     /** Opens each dialog of the view with the keyboard, calls check, and closes it; the focus returns. */
     async eachDialog(check) {
         const all = "main button:not([disabled])";
-        const number = await this.page.$$eval(all, buttons => buttons.filter(e => e.checkVisibility() && e.innerText.trim().endsWith("…")).length);
+        const number = () => this.page.$$eval(all, buttons => buttons.filter(e => e.checkVisibility() && e.innerText.trim().endsWith("…")).length);
         const titles = [];
 
-        for (let i = 0; i < number; i++) {
+        // What is read again under a dialog may have another number of buttons.
+        for (let i = 0; i < await number(); i++) {
             const button = (await this.page.evaluateHandle((selector, n) =>
                 [...document.querySelectorAll(selector)].filter(e => e.checkVisibility() && e.innerText.trim().endsWith("…"))[n], all, i)).asElement();
 

@@ -4,7 +4,7 @@
 import { commands, equal, main, matches, Page } from "./page.mjs";
 
 const views = [["", "Machines"], ["machine/pc1", "Disks and their saved states"],
-    ["masters", "Versions of masters/win11"], ["store", "Health"]];
+    ["masters", "Versions of masters/games"], ["masters", "Versions of masters/win11"], ["store", "Health"]];
 
 // Their titles, without the number or the time.
 const dialogs = ["End the session", "Go one step back", "Keep the state", "Promote version", "Publish a machine's disk",
