@@ -62,7 +62,7 @@ const scenarios = {
 
         await page.machineIs("pc1", /\boff\b/);
         step("lose_mount $scratch/mnt");
-        await page.machineIs("pc1", /differs[^]*mount is gone/);
+        await page.machineIs("pc1", /differs[^]*a mount that is gone/);
         await page.sees(/nothing is mounted at \S+; type/);
         await page.sees(/systemctl status 'vhdfs@\*'/);
         await page.isAccessible("mount-gone");

@@ -29,7 +29,7 @@ static const char *lun_difference(struct arena *arena, const struct disk *disk,
 	if (lun->file == FILE_OTHER)
 		return "expected the image that is at its path now, found another";
 	if (lun->file == FILE_LOST)
-		return "expected a file that answers, found one whose mount is gone";
+		return "expected the disk in the mount, found one of a mount that is gone";
 	if (lun->readonly != disk->readonly)
 		return lun->readonly ? "expected writable, found read-only"
 				     : "expected read-only, found writable";
