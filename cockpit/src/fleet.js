@@ -106,8 +106,11 @@ export class Fleet {
         this.error = null;
         this.status = { ...emptyStatus, ...status };
         this.news.status = true;
-        for (const name of this.clients.keys())
+        for (const name of this.clients.keys()) {
             this.news.changed.add(name);
+            if (!clients.some(client => client.name === name))
+                this.rates.take(name, []);
+        }
         this.clients = new Map();
         clients.forEach(client => this.takeClient(client));
     }

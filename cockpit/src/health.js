@@ -4,14 +4,16 @@ import { make } from "./dom.js";
 import { count, date, size } from "./format.js";
 import { icon } from "./icon.js";
 import { mountIsGone } from "./messages.js";
+import { command } from "./parts.js";
 
 const good = text => ({ kind: "success", text });
 const hidden = { kind: "info", text: "unknown: you have no permission to see it" };
-const bad = (kind, text, command) => ({ kind, text: `${text}; type: ${command}` });
+const bad = (kind, text, typed) => ({ kind, text, typed });
 
-/** The cell of a state: its text beside an icon. */
-export function stateCell({ kind, text }) {
-    return make("span", { class: `health health-${kind}` }, icon(kind), make("span", {}, text));
+/** The cell of a state: its text beside an icon, and what to type. */
+export function stateCell({ kind, text, typed }) {
+    return make("span", { class: `health health-${kind}` }, icon(kind),
+                make("span", {}, text, typed && ["; type: ", command(typed)]));
 }
 
 /** The systemd unit of a shard's tgtd. */

@@ -20,7 +20,7 @@ const hints = [
         },
     },
     { pattern: /: No such file or directory; create it/, text: "Write fleet.conf; its man page has an example.", command: "man fleet.conf" },
-    { pattern: /: expected .*, found /, text: "Correct fleet.conf. This lists all its mistakes:", command: "tgt-glue check" },
+    { pattern: /\.conf:\d+: /, text: "Correct fleet.conf. This lists all its mistakes:", command: "tgt-glue check" },
     { pattern: /tgtd/, text: "See why tgtd does not answer.", command: "systemctl status tgt" },
 ];
 const other = { text: "Type this in a terminal of the server to see more.", command: "tgt-glue status" };

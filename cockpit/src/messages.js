@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Messages on top of every view: what is wrong with the whole fleet, and what to type.
-import { fill, make } from "./dom.js";
+import { make } from "./dom.js";
 import { size } from "./format.js";
 import { alert, button, command, hint } from "./parts.js";
 import { deniedAlert, limitedAccess } from "./permission.js";
+import { Place } from "./place.js";
 
 /** Whether the mount is gone, or does not answer; false if that is unknown, as to an earlier tgt-glue. */
 export function mountIsGone(status) {
@@ -15,20 +16,19 @@ export class Messages {
         this.fleet = fleet;
         this.alerts = make("div");
         this.element = make("aside", { class: "messages", "aria-label": "Messages" }, limitedAccess(), this.alerts);
-        this.shown = "";
     }
 
-    /** Replaces the messages, if they are not those that are shown. */
+    /** A message that is shown already stays as it is: a screen reader does not say it again. */
     update() {
         const { status, error, clients } = this.fleet;
-        const facts = JSON.stringify(status ? [
-            error?.message, status.tgtd, status.denied, status.mistaken, clients.size, mountIsGone(status), status["mount-problem"],
-            status.free < status["min-free"] && size(status.free), status.foreign.length] : null);
+        const { children } = this.alerts;
+        const place = new Place(this.alerts);
+        const wanted = (status ? this.makeAlerts(status, error, clients) : []).filter(Boolean)
+                .map(element => [...children].find(shown => shown.isEqualNode(element)) ?? element);
 
-        if (facts === this.shown)
-            return;
-        this.shown = facts;
-        fill(this.alerts, status ? this.makeAlerts(status, error, clients) : []);
+        [...children].filter(shown => !wanted.includes(shown)).forEach(shown => shown.remove());
+        wanted.forEach((element, i) => element === children[i] || this.alerts.insertBefore(element, children[i] ?? null));
+        place.restore();
     }
 
     makeAlerts(status, error, clients) {
