@@ -114,8 +114,11 @@ export class Page {
         await this.browser.close();
     }
 
-    scheme(value) {
-        return this.tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+    /** Light or dark colours; a page that is open already has them then. */
+    async scheme(value) {
+        await this.tab.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+        await this.waitFor(`${value} colours`, dark => !document.getElementById("page") ||
+            document.documentElement.classList.contains("pf-v6-theme-dark") === dark, value === "dark");
     }
 
     async go(path) {
@@ -232,9 +235,12 @@ export class Page {
         }
     }
 
-    /** Waits for the browser's next picture. */
+    /** Waits for the browser's next picture, and for the end of changes of colour. */
     painted() {
-        return this.page.evaluate(() => new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve))));
+        return this.page.evaluate(async () => {
+            await new Promise(resolve => requestAnimationFrame(() => setTimeout(resolve)));
+            await Promise.allSettled(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished));
+        });
     }
 
     /** The cells of a table, row by row. */
