@@ -540,4 +540,23 @@ test_snapshot_of_an_image_in_another_format_is_listed_and_removed() {
 	equal "states" now "$(states pc1)"
 }
 
+# A snapshot monday.vhd, and a snapshot monday of the earlier image pc1.vhd.
+test_name_of_two_states_removes_none() {
+	start_fleet pc1
+	cd "$store/clients" || exit
+	vhdfs-img create --size 64M pc1.vhd
+	vhdfs-img snapshot pc1.vhd monday
+	rm pc1.vhd
+	cd - >/dev/null || exit
+	expect 0 glue snapshot monday.vhd pc1
+	equal "states" "monday.vhd monday.vhd now" "$(states pc1)"
+	expect 1 glue disks --remove pc1 monday.vhd
+	said "found 'monday.vhd', which clients/pc1@monday.vhd.* and another one have"
+	equal "states" "monday.vhd monday.vhd now" "$(states pc1)"
+	expect 0 glue restore pc1 monday.vhd
+	vhdfs-img delete-snapshot --unrelated "$store/clients/pc1.vhdx" monday.vhd
+	expect 0 glue disks --remove pc1 monday.vhd
+	did "^pc1: clients/pc1@monday.vhd: removed$"
+}
+
 run_tests

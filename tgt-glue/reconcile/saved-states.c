@@ -269,29 +269,43 @@ const struct saved_state *saved_states_snapshot(struct arena *arena,
 	return fd >= 0 && snapshot_is_marked(fd, disk->image) ? state : NULL;
 }
 
+static bool has_name(const struct saved_state *state, const char *which)
+{
+	return !strcmp(state->which, which) ||
+	       (state->snapshot && !strcmp(state->snapshot, which));
+}
+
 const struct saved_state *saved_states_find(const struct saved_states *states,
 					    const struct client *client,
 					    const char *which)
 {
-	const struct saved_state *found = NULL;
-	unsigned fitting = 0;
+	const struct saved_state *found = NULL, *named = NULL;
+	unsigned fitting = 0, n_named = 0;
 
 	for (size_t i = 0; i < states->n; i++) {
 		const struct saved_state *state = &states->v[i];
 
 		if (state->kind == STATE_NOW)
 			continue;
-		if (!strcmp(state->which, which) ||
-		    (state->snapshot && !strcmp(state->snapshot, which)))
-			return state;
+		if (has_name(state, which)) {
+			named = state;
+			n_named++;
+		}
 		if (state->kind != STATE_OLD || !*which ||
 		    strncmp(state->which, which, strlen(which)) != 0)
 			continue;
 		found = state;
 		fitting++;
 	}
-	if (fitting == 1)
-		return found;
+	/* The snapshots pc1@x.vhd.vhdx and pc1@x.vhd. */
+	if (n_named > 1) {
+		fail(-EINVAL,
+		     "expected the name of one earlier state of its disk, found '%s', which %s and another one have; `vhdfs-img delete-snapshot' removes that of the present image",
+		     which, named->file);
+		return NULL;
+	}
+	if (n_named || fitting == 1)
+		return n_named ? named : found;
 	if (!strcmp(which, WHICH_NOW))
 		fail(-EINVAL, "%s is the present state of its disk", which);
 	else

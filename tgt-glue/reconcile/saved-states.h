@@ -64,7 +64,8 @@ const struct saved_state *saved_states_snapshot(struct arena *arena,
 
 /*
  * The earlier state of that name, or the old image whose stamp begins with it,
- * if it is the only one.  Null, with a message, if there is none.
+ * if it is the only one.  Null, with a message, if there is none, or more than
+ * one has the name.
  */
 const struct saved_state *saved_states_find(const struct saved_states *states,
 					    const struct client *client,
