@@ -90,6 +90,16 @@ test_mount_that_hangs_does_not_hang_versions() {
 		versions --json | cmp - "$scratch/before"
 }
 
+test_mount_that_hangs_does_not_hang_disks() {
+	apply_fleet pc1
+	glue snapshot monday pc1
+	glue snapshot tuesday pc1
+	glue disks --json pc1 >"$scratch/before"
+	stop_answers
+	timeout "$hang_seconds" tgt-glue --config "$scratch/fleet.conf" \
+		disks --json pc1 | cmp - "$scratch/before"
+}
+
 asks_no_more() {
 	! pgrep -f "$scratch/fleet.conf status" >/dev/null
 }

@@ -25,6 +25,7 @@
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/select.h"
 #include "tgt-glue/reconcile/orphan-images.h"
+#include "tgt-glue/reconcile/mount-probe.h"
 #include "tgt-glue/reconcile/saved-states.h"
 
 struct removal {
@@ -134,6 +135,8 @@ static void run(const struct command_line *line, struct removal *removal)
 	removal->code = CLI_FAILED;
 	if (lock < 0 || !find_disk(line, removal))
 		return;
+	/* With the lock held, a mount that hangs would hang all commands. */
+	mount_probe_set_silent(&removal->fleet);
 	if (saved_states_read(&removal->arena, &removal->fleet, removal->disk,
 			      &removal->states) < 0) {
 		command_failed();

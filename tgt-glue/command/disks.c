@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "tgt-glue/command/select.h"
+#include "tgt-glue/reconcile/mount-probe.h"
 #include "tgt-glue/reconcile/saved-states.h"
 #include "tgt-glue/reconcile/space.h"
 
@@ -185,5 +186,7 @@ int command_disks(const struct command_line *line)
 	strings_add(&arena, &names, client->name);
 	if (!select_have_disk(line, &fleet, "disks", SELECT_WITH_IMAGE, &names))
 		return CLI_FAILED;
+	/* The images themselves tell their parents, too. */
+	mount_probe_set_silent(&fleet);
 	return print(line, &fleet, client);
 }

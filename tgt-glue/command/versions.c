@@ -310,11 +310,8 @@ static int run_all(const struct command_line *line, struct list *list)
 
 static int run(const struct command_line *line, struct list *list)
 {
-	_cleanup_(mount_probe_fini) struct mount_probe probe = { 0 };
-
 	/* The images themselves tell their parents, too. */
-	list->fleet.mount_silent =
-		mount_probe_ask(&probe, &list->fleet) == MOUNT_SILENT;
+	mount_probe_set_silent(&list->fleet);
 	clients_init(&list->clients, &list->fleet, &list->arena);
 	return line->clients[0] ? run_one(line, list) : run_all(line, list);
 }

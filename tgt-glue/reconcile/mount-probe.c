@@ -131,6 +131,13 @@ void mount_probe_fini(struct mount_probe *probe)
 	probe->pid = 0;
 }
 
+void mount_probe_set_silent(struct fleet *fleet)
+{
+	_cleanup_(mount_probe_fini) struct mount_probe probe = { 0 };
+
+	fleet->mount_silent = mount_probe_ask(&probe, fleet) == MOUNT_SILENT;
+}
+
 const char *mount_problem(struct arena *arena, const struct fleet *fleet,
 			  enum mount_state state)
 {

@@ -31,6 +31,9 @@ struct mount_probe {
  * before has none.  Not thread-safe for one probe. */
 enum mount_state mount_probe_ask(struct mount_probe *probe,
 				 const struct fleet *fleet);
+/* Sets fleet's mount_silent, for a command that reads the images themselves if
+ * the mount does not answer. */
+void mount_probe_set_silent(struct fleet *fleet);
 /* Forgets a question that has no answer. */
 void mount_probe_fini(struct mount_probe *probe);
 
