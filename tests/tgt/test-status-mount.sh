@@ -100,6 +100,17 @@ test_mount_that_hangs_does_not_hang_disks() {
 		disks --json pc1 | cmp - "$scratch/before"
 }
 
+test_mount_that_hangs_does_not_hang_check_and_plan() {
+	apply_fleet pc1
+	sed -i 's/^mount/reserve = 1M\n&/' "$scratch/fleet.conf"
+	stop_answers
+	expect 0 timeout "$hang_seconds" tgt-glue \
+		--config "$scratch/fleet.conf" check
+	expect 1 timeout "$hang_seconds" tgt-glue \
+		--config "$scratch/fleet.conf" plan
+	said "mnt: expected an answer of the mount within 5 seconds"
+}
+
 asks_no_more() {
 	! pgrep -f "$scratch/fleet.conf status" >/dev/null
 }

@@ -10,8 +10,10 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/printable.h"
 #include "store/store.h"
 #include "tgt-glue/config/read.h"
+#include "tgt-glue/reconcile/mount-probe.h"
 #include "tgt-glue/reconcile/reconcile.h"
 
 int command_exit_code(const struct reconcile *reconcile, int r)
@@ -19,6 +21,18 @@ int command_exit_code(const struct reconcile *reconcile, int r)
 	if (r < 0 || reconcile->failed)
 		return CLI_FAILED;
 	return reconcile->skipped ? EXIT_SKIPPED : CLI_DONE;
+}
+
+/* Prints why the mount hangs the command; false: it does not. */
+static bool report_silent(struct fleet *fleet)
+{
+	_cleanup_(arena_fini) struct arena arena = { 0 };
+
+	mount_probe_set_silent(fleet);
+	if (fleet->mount_silent)
+		print_line(stderr, "tgt-glue: %s",
+			   mount_problem(&arena, fleet, MOUNT_SILENT));
+	return fleet->mount_silent;
 }
 
 int command_plan(const struct command_line *line)
@@ -33,7 +47,7 @@ int command_plan(const struct command_line *line)
 	};
 	int code;
 
-	if (command_load(line, &fleet) < 0)
+	if (command_load(line, &fleet) < 0 || report_silent(&fleet))
 		return CLI_FAILED;
 	code = command_exit_code(&reconcile, reconcile_run(&reconcile));
 	return code == EXIT_SKIPPED ? CLI_DONE : code;

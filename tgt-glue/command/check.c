@@ -12,6 +12,7 @@
 #include "tgt-glue/backup/stop.h"
 #include "tgt-glue/command/command.h"
 #include "tgt-glue/command/explain.h"
+#include "tgt-glue/reconcile/mount-probe.h"
 #include "tgt-glue/reconcile/mount-reserve.h"
 #include "tgt-glue/versions/check-names.h"
 #include "tgt-glue/versions/check-parents.h"
@@ -67,6 +68,8 @@ int command_check(const struct command_line *line)
 	}
 	if (r < 0)
 		return CLI_FAILED;
+	/* The images themselves tell their parents, too. */
+	mount_probe_set_silent(&fleet);
 	/* Such a master works; only a publish and a promotion are refused. */
 	wrong = check_all_names(&fleet, &arena);
 	for (size_t i = 0; i < wrong.n; i++)

@@ -56,7 +56,7 @@ const char *mount_reserve_differs(struct arena *arena,
 	const char *wanted = fleet->reserve, *unit;
 	uint64_t found;
 
-	if (!wanted || !client_images_mounted(fleet))
+	if (!wanted || fleet->mount_silent || !client_images_mounted(fleet))
 		return NULL;
 	if (!mount_reserve_read(fleet, &found))
 		return arena_printf(
