@@ -21,6 +21,7 @@ const emptyStatus = {
     foreign: [],
     orphans: { images: 0, size: 0 },
     "mount-problem": null,
+    "tgtd-problem": null,
     denied: false,
     "last-refusal": null,
 };

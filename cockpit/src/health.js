@@ -17,14 +17,22 @@ export function stateCell({ kind, text, typed }) {
 }
 
 /** The systemd unit of a shard's tgtd. */
-function unitOf({ shard }) {
+function unitOf(shard) {
     return shard === 0 ? "tgt" : `vhdfs-tgtd@${shard}`;
 }
 
+/** An earlier tgt-glue does not say why. */
+function tgtdState({ shard, tgtd, "tgtd-problem": problem }) {
+    if (tgtd === null)
+        return hidden;
+    if (tgtd)
+        return good("answers");
+    return problem ? bad("danger", "gives no answer that can be used") : bad("danger", "does not answer", `systemctl status ${unitOf(shard)}`);
+}
+
 function tgtdRow(shard) {
-    return [`tgtd, shard ${shard.shard}`, shard.tgtd === null ? hidden
-        : shard.tgtd ? good("answers") : bad("danger", "does not answer", `systemctl status ${unitOf(shard)}`),
-        [count(shard.clients, "machine"), shard.sessions === null ? "" : count(shard.sessions, "session"),
+    return [`tgtd, shard ${shard.shard}`, tgtdState(shard),
+        [shard["tgtd-problem"], count(shard.clients, "machine"), shard.sessions === null ? "" : count(shard.sessions, "session"),
             shard.retired ? "leaves fleet.conf" : ""].filter(Boolean).join(", ")];
 }
 
@@ -72,7 +80,7 @@ export function healthRows(status, clients) {
 }
 
 export function shardRows({ shards }) {
-    return shards.map(shard => [String(shard.shard), shard.tgtd === null ? "unknown" : shard.tgtd ? "answers" : "does not answer",
+    return shards.map(shard => [String(shard.shard), shard.tgtd === null ? "unknown" : shard.tgtd ? "answers" : "no usable answer",
         String(shard["control-port"] ?? "default"), (shard.portals ?? []).join(", ") || "all addresses",
         String(shard.clients), String(shard.sessions ?? "?")]);
 }

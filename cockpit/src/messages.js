@@ -11,6 +11,13 @@ export function mountIsGone(status) {
     return status.mounted === false;
 }
 
+/** An earlier tgt-glue does not say why. */
+function makeNoAnswer({ "tgtd-problem": problem }) {
+    return problem
+        ? alert("danger", "tgtd gives no answer that can be used", make("pre", { class: "failed" }, problem))
+        : alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt"));
+}
+
 export class Messages {
     constructor(fleet) {
         this.fleet = fleet;
@@ -37,7 +44,7 @@ export class Messages {
                            make("pre", { class: "failed" }, error.message), hint(error),
                            button("Try again", () => this.fleet.start())),
             status.denied && deniedAlert(),
-            status.tgtd === false && alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt")),
+            status.tgtd === false && makeNoAnswer(status),
             mountIsGone(status) && alert("danger", "The mount of vhdfs cannot be used",
                                          make("pre", { class: "failed" }, status["mount-problem"]), "See why. Type: ", command("systemctl status 'vhdfs@*'")),
             status.mistaken && alert("warning", "fleet.conf has mistakes",

@@ -34,7 +34,7 @@ export function problemOf(client) {
     if (client.target === "missing")
         return client.difference ?? "its target is missing; type: tgt-glue apply";
     if (client.target === "unknown" && !isHidden(client))
-        return "tgtd does not answer";
+        return "tgtd gives no answer that can be used";
     if (client.writers > 1)
         return `${client.writers} sessions write to its disk, which damages its file system`;
     return null;

@@ -72,6 +72,35 @@ test_status_reports_a_forged_name_and_changes_nothing() {
 	works read 0
 }
 
+# tgtd_problem: why the answer of tgtd cannot be used, in JSON.
+tgtd_problem() {
+	glue status --json >"$scratch/status.json" 2>/dev/null || true
+	jq -c '[.tgtd, ."tgtd-problem", .shards[0]."tgtd-problem"]' \
+		"$scratch/status.json"
+}
+
+# A long line of the initiator does not drive out what to type.
+test_json_says_why_the_answer_cannot_be_used_and_what_to_type() {
+	local name
+
+	start_two
+	equal "problem" '[true,null,null]' "$(tgtd_problem)"
+	for name in "${names[@]}" $'iqn.2026-01.x:a\n'"$(printf '%0200d' 0)"; do
+		forge -i "$name"
+		tgtd_problem >"$scratch/problem"
+		jq -e '.[0] == false and .[1] == .[2] and
+			(.[1] | test("line break.*tgt-glue apply. ends"))' \
+			"$scratch/problem" >/dev/null ||
+			fail "expected what to type, found: $(cat "$scratch/problem")"
+		expect 1 glue status
+		did '^tgtd gives no answer that can be used: its sessions are unknown$'
+	done
+	expect 0 glue apply
+	equal "problem" '[true,null,null]' "$(tgtd_problem)"
+	holder=$honest holder_pid=$honest_pid held_out=$honest_out
+	works read 0
+}
+
 test_watch_ends_a_session_with_a_forged_name() {
 	forge -i "${names[0]}"
 	tgt-glue --config "$scratch/fleet.conf" watch >"$scratch/watch" 2>&1 &

@@ -216,18 +216,20 @@ static json_t *shards_json(const struct status *s)
 			continue;
 		json_array_append_new(
 			list,
-			json_pack("{s:i, s:i, s:o, s:s, s:b, s:o, s:I, s:o}",
-				  "shard", (int)shard->number, "control-port",
-				  shard->control_port, "portals",
-				  strings_json(&shard->portals), "targets-file",
-				  shard->targets_file, "retired",
-				  shard->retired, "tgtd",
-				  bool_or_null(!status->denied,
-					       !status->tgtd_error),
-				  "clients", (json_int_t)status->n_clients,
-				  "sessions",
-				  number_or_null(!status->tgtd_error,
-						 status->n_sessions)));
+			json_pack(
+				"{s:i, s:i, s:o, s:s, s:b, s:o, s:s?, s:I, s:o}",
+				"shard", (int)shard->number, "control-port",
+				shard->control_port, "portals",
+				strings_json(&shard->portals), "targets-file",
+				shard->targets_file, "retired", shard->retired,
+				"tgtd",
+				bool_or_null(!status->denied,
+					     !status->tgtd_error),
+				"tgtd-problem", status_shard_problem(status),
+				"clients", (json_int_t)status->n_clients,
+				"sessions",
+				number_or_null(!status->tgtd_error,
+					       status->n_sessions)));
 	}
 	return list;
 }
@@ -259,12 +261,13 @@ json_t *status_json(const struct status *s)
 					      json_text(row->target->name));
 	}
 	return json_pack(
-		"{s:s, s:s, s:o, s:s?, s:o, s:o, s:b, s:b, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o}",
+		"{s:s, s:s, s:o, s:s?, s:o, s:s?, s:o, s:b, s:b, s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:o, s:o, s:o}",
 		"store", s->fleet.store, "mount", s->fleet.mount, "mounted",
 		bool_or_null(s->mount != MOUNT_DENIED,
 			     s->mount == MOUNT_ANSWERS),
 		"mount-problem", s->mount_problem, "tgtd",
-		bool_or_null(status_tgtd_is_known(s), !s->tgtd_error), "watch",
+		bool_or_null(status_tgtd_is_known(s), !s->tgtd_error),
+		"tgtd-problem", s->tgtd_problem, "watch",
 		bool_or_null(!s->watch_unknown, s->watch), "denied", s->denied,
 		"mistaken", s->mistaken, "agrees",
 		bool_or_null(status_agrees_is_known(s), status_agrees(s)),

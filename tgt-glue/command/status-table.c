@@ -356,6 +356,16 @@ static void print_use(const struct image_use *use)
 		print_note(text);
 }
 
+/* True if each tgtd answers, though it may be that the answer is of no use. */
+static bool all_answer(const struct status *s)
+{
+	for (size_t i = 0; i < s->fleet.n_shards; i++)
+		if (!s->shards[i].answers &&
+		    status_shard_is_used(&s->shards[i]))
+			return false;
+	return true;
+}
+
 /* Says what is wrong, or that nothing is.  wrong: rows that differ. */
 static void print_verdict(const struct status *s, size_t wrong)
 {
@@ -366,8 +376,10 @@ static void print_verdict(const struct status *s, size_t wrong)
 	if (s->denied)
 		puts("no permission to read all: what is unknown may be in order");
 	else if (s->tgtd_error)
-		printf("%s does not answer: its sessions are unknown\n",
-		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd");
+		printf("%s %s: its sessions are unknown\n",
+		       s->fleet.n_shards > 1 ? "a tgtd" : "tgtd",
+		       all_answer(s) ? "gives no answer that can be used"
+				     : "does not answer");
 	else if (s->mistaken)
 		printf("fleet.conf has mistakes: run `tgt-glue check'; %zu differ from the fleet that was applied last\n",
 		       wrong);
@@ -407,7 +419,9 @@ static void print_shard(const struct shard_status *shard)
 	       shard->n_clients, shard->n_clients == 1 ? "" : "s");
 	if (shard->tgtd_error)
 		puts(shard->denied ? "no permission to ask its tgtd"
-				   : "its tgtd does not answer");
+		     : shard->answers
+			     ? "its tgtd gives no answer that can be used"
+			     : "its tgtd does not answer");
 	else
 		printf("%zu session%s, at %s%s\n", shard->n_sessions,
 		       shard->n_sessions == 1 ? "" : "s",

@@ -25,6 +25,7 @@ static void read_shard(struct status *s, struct shard_status *shard)
 	int r = tgtd_open(shard->shard->control_port, &shard->tgtd);
 
 	shard->off = r == -ECONNREFUSED || r == -ENOENT;
+	shard->answers = r == 0;
 	if (r == 0)
 		r = tgtd_state_read(&shard->tgtd, &shard->state);
 	if (r == 0)
@@ -47,6 +48,12 @@ static void read_shard(struct status *s, struct shard_status *shard)
 		error_advise("it is the %s", shard->shard->tgtd);
 	if (shard->off)
 		error_advise("`%s\' starts it", shard_start(shard->shard));
+	else if (!shard->answers && !shard->denied)
+		error_advise("see its log (journalctl -u %s)",
+			     shard->shard->number
+				     ? format_arg("vhdfs-tgtd@%u",
+						  shard->shard->number)
+				     : "tgt");
 	if (r < 0)
 		shard->tgtd_error = arena_strdup(arena, error_text());
 }
@@ -72,6 +79,11 @@ bool status_shard_is_used(const struct shard_status *shard)
 	return !shard->shard->retired || !shard->tgtd_error;
 }
 
+const char *status_shard_problem(const struct shard_status *shard)
+{
+	return shard->denied ? NULL : shard->tgtd_error;
+}
+
 static void read_shards(struct status *s)
 {
 	const struct fleet *fleet = &s->fleet;
@@ -82,8 +94,12 @@ static void read_shards(struct status *s)
 
 		shard->shard = &fleet->shards[i];
 		read_shard(s, shard);
-		if (!s->tgtd_error && status_shard_is_used(shard))
+		if (!status_shard_is_used(shard))
+			continue;
+		if (!s->tgtd_error)
 			s->tgtd_error = shard->tgtd_error;
+		if (!s->tgtd_problem)
+			s->tgtd_problem = status_shard_problem(shard);
 	}
 	read_blocked(s);
 }
@@ -412,24 +428,14 @@ bool status_row_agrees(const struct status_row *row)
 	       !row->difference && row->child == CHILD_READY;
 }
 
-/* Whether a tgtd does not answer, though this user may ask it. */
-static bool tgtd_is_dead(const struct status *s)
-{
-	for (size_t i = 0; i < s->fleet.n_shards; i++)
-		if (s->shards[i].tgtd_error && !s->shards[i].denied &&
-		    status_shard_is_used(&s->shards[i]))
-			return true;
-	return false;
-}
-
 bool status_tgtd_is_known(const struct status *s)
 {
-	return !s->tgtd_error || tgtd_is_dead(s);
+	return !s->tgtd_error || s->tgtd_problem;
 }
 
 bool status_agrees_is_known(const struct status *s)
 {
-	return !s->denied || s->mistaken || s->mount_problem || tgtd_is_dead(s);
+	return !s->denied || s->mistaken || s->mount_problem || s->tgtd_problem;
 }
 
 bool status_agrees(const struct status *s)

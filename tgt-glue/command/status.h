@@ -35,7 +35,8 @@ struct shard_status {
 	struct opened opened;
 	const char *tgtd_error; /* why it does not answer; null: it does */
 	bool off;               /* it does not answer: it does not run */
-	bool denied;       /* it does not answer: this user has no permission */
+	bool answers; /* though, after an error, not so that it can be used */
+	bool denied;  /* it does not answer: this user has no permission */
 	size_t n_clients;  /* and extra targets */
 	size_t n_sessions; /* logged in to them */
 };
@@ -121,8 +122,11 @@ struct status {
 	struct free_space space; /* of the store's file system */
 	enum mount_state mount;
 	const char *mount_problem; /* and what to type; null: none */
-	bool reserve_known;        /* of the mount: */
-	uint64_t reserve;          /* what it keeps free, bytes */
+	/* Why the answer of a tgtd that this user may ask cannot be used, and
+	 * what to type; null: none. */
+	const char *tgtd_problem;
+	bool reserve_known; /* of the mount: */
+	uint64_t reserve;   /* what it keeps free, bytes */
 	struct view_errors errors;
 	bool deaths_known; /* of the mount's workers: */
 	struct worker_deaths deaths;
@@ -162,5 +166,7 @@ bool status_agrees_is_known(const struct status *s);
 /* Whether the shard has clients: not where it is retired and its tgtd does not
  * run. */
 bool status_shard_is_used(const struct shard_status *shard);
+/* As tgtd_problem, of one shard. */
+const char *status_shard_problem(const struct shard_status *shard);
 
 #endif

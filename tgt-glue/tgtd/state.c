@@ -71,13 +71,25 @@ struct parser {
 #define ADVICE \
 	"an initiator's name or alias may have a line break; take its machine out of the network; `tgtadm --op show --mode target' shows its sessions"
 
+/* How much of a line a message shows: it is the initiator's text, and what to
+ * type comes behind it. */
+#define LINE_SHOWN "60"
+
+/* After a message with ADVICE. */
+static void advise_end(const struct tgtd_state *live)
+{
+	if (live->forged_tid)
+		error_advise("`tgt-glue apply' ends them");
+}
+
 static int fail_line(const struct parser *p, const char *expected,
 		     const char *line)
 {
 	p->live->forged_tid = p->target ? p->target->tid : 0;
 	return fail(
 		-EBADMSG,
-		"tgtd's list of targets, target %d: expected %s, found '%s': " ADVICE,
+		"tgtd's list of targets, target %d: expected %s, found '%." LINE_SHOWN
+		"s': " ADVICE,
 		p->live->forged_tid, expected, line);
 }
 
@@ -286,8 +298,10 @@ int tgtd_state_parse(struct tgtd_state *live, char *text)
 		if (line[indent])
 			r = parse_line(&p, indent, line + indent);
 	}
-	if (r < 0)
+	if (r < 0) {
 		check_forged(live, text);
+		advise_end(live);
+	}
 	return r;
 }
 
@@ -352,11 +366,13 @@ int tgtd_state_read(const struct tgtd *tgtd, struct tgtd_state *ret)
 		tgtd_state_fini(ret);
 		r = read_targets(tgtd, ret);
 	}
-	if (r == -ENOENT)
+	if (r == -ENOENT) {
 		r = fail(
 			-EBADMSG,
 			"tgtd's list of targets: expected targets that tgtd knows, found another after target %d: " ADVICE,
 			ret->forged_tid);
+		advise_end(ret);
+	}
 	if (r == 0)
 		return 0;
 	/* No part of the answer is used. */
