@@ -115,6 +115,48 @@ test_parent_of_another_image_is_not_removed() {
 	[ ! -e "$store/disks/home/pc9.vhdx" ] || fail "expected it removed"
 }
 
+# add_orphan NAME: an image of no client, of that name.
+add_orphan() {
+	vhdfs-img create --size 1M "$store/clients/tmp.vhdx"
+	mv "$store/clients/tmp.vhdx" "$store/clients/$1.vhdx"
+}
+
+test_image_is_removed_by_its_name_as_it_is_printed() {
+	local file
+
+	start_fleet
+	for file in $'a\xff' $'b\nc'; do
+		add_orphan "$file"
+	done
+	file=$(files | grep 'clients/a')
+	equal "name in JSON" 'clients/a\xff.vhdx' "$file"
+	expect 0 glue orphans --remove -- "$file"
+	[ ! -e "$store/clients/"$'a\xff.vhdx' ] || fail "expected it removed"
+	expect 0 glue orphans --remove "$store/"'clients/b\x0ac.vhdx'
+	[ ! -e "$store/clients/"$'b\nc.vhdx' ] || fail "expected it removed"
+}
+
+test_own_name_of_an_image_comes_before_what_another_is_printed_as() {
+	start_fleet
+	add_orphan $'a\xff'
+	add_orphan 'a\xff'
+	expect 0 glue orphans --remove 'clients/a\xff.vhdx'
+	[ ! -e "$store/clients/"'a\xff.vhdx' ] || fail "expected it removed"
+	[ -e "$store/clients/"$'a\xff.vhdx' ] || fail "expected the other one"
+}
+
+test_name_that_several_images_are_printed_as_removes_none() {
+	start_fleet
+	add_orphan $'\xff\\xff'
+	add_orphan $'\\xff\xff'
+	expect 1 glue orphans --remove 'clients/\xff\xff.vhdx'
+	said "expected the name of one image, found 'clients/.xff.xff.vhdx', as 2 are printed; name each with its own bytes"
+	[ -e "$store/clients/"$'\xff\\xff.vhdx' ] || fail "expected the image"
+	[ -e "$store/clients/"$'\\xff\xff.vhdx' ] || fail "expected the image"
+	expect 0 glue orphans --remove $'clients/\xff\\xff.vhdx' \
+		$'clients/\\xff\xff.vhdx'
+}
+
 test_images_of_clients_and_other_files_are_not_removed() {
 	local file
 

@@ -76,23 +76,51 @@ static void print_table(struct work *w)
 	}
 }
 
+/* Counts the orphans of which path is the printed form; *ret is one of them. */
+static size_t find_printed(const struct work *w, const char *path,
+			   const struct orphan **ret)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->orphans.n; i++) {
+		const struct orphan *o = &w->orphans.v[i];
+		_cleanup_free_ char *text = printable_copy(o->path);
+
+		if (!text || strcmp(text, path) != 0)
+			continue;
+		*ret = o;
+		n++;
+	}
+	return n;
+}
+
 /* The orphan that the operand names: by its path in the store, or the absolute
- * one; null, after reporting it: none. */
+ * one; else by its path as it is printed, if it is the only one that is printed
+ * so; null, after reporting it: none. */
 static const struct orphan *find(const struct work *w, const char *operand)
 {
 	const size_t n = strlen(w->fleet.store);
+	const struct orphan *found = NULL;
 	const char *path = operand;
+	size_t printed;
 
 	if (!strncmp(path, w->fleet.store, n) && path[n] == '/')
 		path += n + 1;
 	for (size_t i = 0; i < w->orphans.n; i++)
 		if (!strcmp(w->orphans.v[i].path, path))
 			return &w->orphans.v[i];
-	print_line(
-		stderr,
-		"tgt-glue: orphans: expected an image that belongs to no client, found '%s'; `tgt-glue orphans' lists them",
-		operand);
-	return NULL;
+	printed = find_printed(w, path, &found);
+	if (printed > 1)
+		print_line(
+			stderr,
+			"tgt-glue: orphans: expected the name of one image, found '%s', as %zu are printed; name each with its own bytes, such as $'\\xff' in bash",
+			operand, printed);
+	else if (!printed)
+		print_line(
+			stderr,
+			"tgt-glue: orphans: expected an image that belongs to no client, found '%s'; `tgt-glue orphans' lists them",
+			operand);
+	return printed == 1 ? found : NULL;
 }
 
 /* Removes those that it can.  Children are removed before their parents,
