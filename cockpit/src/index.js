@@ -31,7 +31,7 @@ class Page {
         this.main = make("main", { tabindex: "-1" });
         fill(document.getElementById("page"), this.makeNavigation(), this.messages.element, this.main);
         this.fleet.listen(news => this.update(news));
-        cockpit.addEventListener("locationchanged", () => this.show(true));
+        cockpit.addEventListener("locationchanged", () => this.move());
         onAccessChange(() => {
             this.fleet.start();
             this.view?.readAgain?.();
@@ -53,12 +53,23 @@ class Page {
                     make("ul", { class: "pf-v6-c-tabs__list" }, this.links.map(({ item }) => item)));
     }
 
+    /** Follows the address; where its options alone are new, the view stays. */
+    move() {
+        const { path, options } = cockpit.location;
+
+        if (path.join("/") === this.path)
+            this.view?.readAddress?.(options);
+        else
+            this.show(true);
+    }
+
     /** Shows the view that the address names; then its heading may get the focus. */
     show(focus) {
         const [path = "", name = ""] = cockpit.location.path;
         const machine = path === "machine";
         const view = views.find(v => v.path === path) ?? views[0];
 
+        this.path = cockpit.location.path.join("/");
         this.from = this.machine; // where the reader comes from
         this.machine = machine ? name : null;
 
@@ -96,6 +107,7 @@ class Page {
 
     open() {
         this.view = this.makeView();
+        this.view.readAddress?.(cockpit.location.options);
         fill(this.main, this.view.element);
         this.view.update(this.fleet.everything());
         if (this.focus)

@@ -23,14 +23,17 @@ class Choice {
         return this.input.value;
     }
 
-    /** Offers [value, text] pairs; keeps what is chosen, if it still exists. */
+    /** Offers [value, text] pairs; keeps what is chosen or wanted, if it exists. */
     offer(pairs) {
-        const chosen = this.value;
+        const chosen = this.wanted ?? this.value;
         const all = [["", this.all], ...pairs];
+        const same = all.length === this.input.options.length && all.every(([value], i) => value === this.input.options[i].value);
 
-        if (all.length === this.input.options.length && all.every(([value], i) => value === this.input.options[i].value))
+        if (same && this.wanted === undefined)
             return;
-        fill(this.input, all.map(([value, text]) => make("option", { value }, text)));
+        this.wanted = undefined;
+        if (!same)
+            fill(this.input, all.map(([value, text]) => make("option", { value }, text)));
         this.input.value = all.some(([value]) => value === chosen) ? chosen : "";
     }
 }
@@ -51,13 +54,14 @@ export class Filter {
         this.state = new Choice("All states", changed);
         this.master = new Choice("All masters", changed);
         this.group = new Choice("All groups", changed);
-        this.state.offer(stateFilters.map(({ key, label }) => [key, label]));
+        this.choices = { state: this.state, master: this.master, group: this.group };
         this.elements = [make("span", { class: "pf-v6-c-form-control filter" }, this.search),
             this.state.element, this.master.element, this.group.element];
     }
 
-    /** Offers the masters and groups of the clients. */
+    /** Offers the states, and the masters and groups of the clients. */
     offer(clients) {
+        this.state.offer(stateFilters.map(({ key, label }) => [key, label]));
         this.master.offer(choices(clients.flatMap(mastersOf)));
         this.group.offer(choices(clients.flatMap(client => client.groups)));
     }
@@ -65,9 +69,21 @@ export class Filter {
     /** Shows all machines; the focus is where the next search begins. */
     clear() {
         this.search.value = "";
-        for (const choice of [this.state, this.master, this.group])
+        for (const choice of Object.values(this.choices))
             choice.input.value = "";
         this.search.focus();
+    }
+
+    /** What is chosen, as options of an address. */
+    get options() {
+        return { find: this.search.value, ...Object.fromEntries(Object.entries(this.choices).map(([key, { value }]) => [key, value])) };
+    }
+
+    /** Chooses that; what does not exist is ignored when the choices are offered. */
+    set options(options) {
+        this.search.value = options.find ?? "";
+        for (const [key, choice] of Object.entries(this.choices))
+            choice.wanted = options[key] ?? "";
     }
 
     /** Shows the machines of a state alone; all, if they are. */

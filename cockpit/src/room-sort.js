@@ -18,6 +18,20 @@ export const columns = [
     { key: "refusal", label: "Last refusal", largest: true, value: client => client["last-refusal"]?.when ?? null },
 ];
 
+/** An order as the option of an address: its column, after "-" if it is not that of the first press. */
+export function sortOption({ column, descending }) {
+    const option = (descending === Boolean(column.largest) ? "" : "-") + column.key;
+
+    return option === columns[0].key ? "" : option;
+}
+
+/** The order of such an option; the first one for an unknown option. */
+export function sortOf(option = "") {
+    const column = columns.find(({ key }) => key === option.replace(/^-/, ""));
+
+    return column ? { column, descending: Boolean(column.largest) !== option.startsWith("-") } : { column: columns[0], descending: false };
+}
+
 function compare(a, b, direction) {
     if (a === null || b === null)
         return Number(a === null) - Number(b === null);

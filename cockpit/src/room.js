@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Room: a row, or a tile, for each machine.
+/* global cockpit */
 import { fill, make, reorder, setOrRemove, setText } from "./dom.js";
 import { select } from "./field.js";
 import { rate, size } from "./format.js";
@@ -7,7 +8,7 @@ import { icon } from "./icon.js";
 import { button, emptyState, viewTitle } from "./parts.js";
 import { Filter } from "./room-filter.js";
 import { Row, Tile } from "./room-row.js";
-import { columns, sorted } from "./room-sort.js";
+import { columns, sorted, sortOf, sortOption } from "./room-sort.js";
 import { Summary } from "./room-summary.js";
 import { growthOf, ownSize } from "./state.js";
 
@@ -18,7 +19,8 @@ export class Room {
         this.fleet = fleet;
         this.rows = new Map(); // by name: Row or Tile
         this.tiled = false;
-        this.sort = { column: columns[0], descending: false };
+        this.sort = sortOf();
+        this.address = "{}"; // its options, as they were read or written last
         this.steps = 0;
         this.filter = new Filter(() => this.arrange());
         this.summary = new Summary(key => { this.filter.chooseState(key); this.arrange() });
@@ -171,6 +173,37 @@ export class Room {
         this.showOrder();
         this.summary.show({ shown: this.shown.length, all: all.length, passing, chosen: this.filter.state.value });
         this.showTotals();
+        this.writeAddress();
+    }
+
+    /** Takes the filters and the order from the address; one without any keeps them. */
+    readAddress(options) {
+        const address = JSON.stringify(options);
+
+        if (address === this.address)
+            return;
+        this.address = address;
+        if (Object.keys(options).length) {
+            const known = Object.fromEntries(Object.entries(options).filter(([, value]) => typeof value === "string"));
+
+            this.filter.options = known;
+            this.sort = sortOf(known.sort);
+        }
+        if (this.shown)
+            this.arrange();
+    }
+
+    /** A reload and the way back show the same; no entry of the history is added. */
+    writeAddress() {
+        const all = { ...this.filter.options, sort: sortOption(this.sort) };
+        const options = Object.fromEntries(Object.entries(all).filter(([, value]) => value));
+        const address = JSON.stringify(options);
+
+        // The reader may have gone on to another view.
+        if (address === this.address || cockpit.location.path.length)
+            return;
+        this.address = address;
+        cockpit.location.replace([], options);
     }
 
     showOrder() {

@@ -63,6 +63,53 @@ const scenarios = {
         await page.close();
     },
 
+    /** The address has the filters and the order; it ignores what does not exist. */
+    async address() {
+        const page = await open("?state=off&group=no-such-group&sort=no-such-column&colour=red");
+        const hash = () => page.page.evaluate(() => window.location.hash);
+        const steps = () => page.page.evaluate(() => window.history.length);
+        const order = () => page.page.$$eval("th[aria-sort]", all => all.map(e => `${e.innerText.trim()} ${e.ariaSort}`));
+        const before = await steps();
+
+        await page.sees(/10 of 41 machines/);
+        await page.waitFor("an address without what does not exist", () => window.location.hash === "#/?state=off");
+        await page.choose("All groups", "front");
+        const search = await page.find("searchbox", "Find a machine");
+
+        await search.type("pc");
+        equal("the focus after the address is new", "Find a machine", await page.page.evaluate(() => document.activeElement.ariaLabel));
+        await page.press("Own size");
+        await page.press("Own size");
+        const shown = await names(page);
+
+        equal("machines", ["pc4", "pc8"], shown);
+        equal("the address", "#/?find=pc&state=off&group=front&sort=-size", await hash());
+        equal("entries of the history", before, await steps());
+        await page.page.reload();
+        await page.find("table", "Machines");
+        equal("machines after a reload", shown, await names(page));
+        equal("the order after a reload", ["Own size ascending"], await order());
+        await page.go("machine/pc4");
+        await page.find("region", "Machine pc4");
+        await page.page.reload();
+        await page.find("region", "Machine pc4");
+        await page.page.goBack();
+        await page.find("table", "Machines");
+        equal("machines after a reload and the way back", shown, await names(page));
+        await page.go("store");
+        await page.find("table", "Health");
+        await page.go("");
+        await page.find("table", "Machines");
+        equal("machines after a link to them", shown, await names(page));
+        equal("the address", "#/?find=pc&state=off&group=front&sort=-size", await hash());
+        await (await page.find("searchbox", "Find a machine")).type("+ %2B&=#?/ü ");
+        await page.painted();
+        await page.page.reload();
+        await page.sees(/No machine matches the filters/);
+        equal("any text after a reload", "pc+ %2B&=#?/ü ", await page.page.$eval("input[type=search]", e => e.value));
+        await page.close();
+    },
+
     async columns() {
         const page = await open();
         const left = () => page.page.$$eval("table[aria-label=Machines] th[scope=col]", all => all.map(e => e.getBoundingClientRect().left));

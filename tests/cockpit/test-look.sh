@@ -28,6 +28,10 @@ test_filters_that_match_nothing_say_so_and_can_be_cleared() {
 	look nothing
 }
 
+test_filters_and_order_survive_a_reload_and_the_way_back() {
+	look address
+}
+
 test_columns_stay_where_they_are_and_sizes_end_at_one_line() {
 	look columns
 }
