@@ -50,7 +50,7 @@ const scenarios = {
 
         step(`initiator_options=(-i ${quoted(texts[3])}); hold_session pc1`);
         // What tgtd tells of that is no truth (tgtd/state.c): tgt-glue trusts none of it.
-        await page.sees(/gives no answer that can be used[^]*may have a line break[^]*tgt-glue apply' ends them/);
+        await page.sees(/gives no answer that can be used[^]*may have a line break[^]*logged in to target \d+, \S+:pc1, and `tgt-glue apply' ends/);
         await page.seesNot(/tgtd does not answer|systemctl status tgt/);
         await page.hasNoMarkup();
         await page.go("");

@@ -89,7 +89,8 @@ test_json_says_why_the_answer_cannot_be_used_and_what_to_type() {
 		forge -i "$name"
 		tgtd_problem >"$scratch/problem"
 		jq -e '.[0] == false and .[1] == .[2] and
-			(.[1] | test("line break.*tgt-glue apply. ends"))' \
+			(.[1] | test("line break.*tgt-glue apply. ends") and
+			test("target [0-9]+, \\S+:pc1\\b"))' \
 			"$scratch/problem" >/dev/null ||
 			fail "expected what to type, found: $(cat "$scratch/problem")"
 		expect 1 glue status

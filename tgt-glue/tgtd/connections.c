@@ -74,8 +74,8 @@ int tgtd_state_connections(const struct tgtd *tgtd, struct arena *arena,
 	if (forged)
 		return fail(
 			-EBADMSG,
-			"target %d: the name of the initiator at %s is empty or has a line break: `tgt-glue apply' ends its session; take that machine out of the network",
-			target->tid,
+			"target %d, %s: the name of the initiator at %s is empty or has a line break: `tgt-glue apply' ends its session; take that machine out of the network",
+			target->tid, target->name ? target->name : "?",
 			target->n_connections ? target->connections->address
 					      : "?");
 	return 0;

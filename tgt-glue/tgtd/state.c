@@ -75,13 +75,6 @@ struct parser {
  * type comes behind it. */
 #define LINE_SHOWN "60"
 
-/* After a message with ADVICE. */
-static void advise_end(const struct tgtd_state *live)
-{
-	if (live->forged_tid)
-		error_advise("`tgt-glue apply' ends them");
-}
-
 static int fail_line(const struct parser *p, const char *expected,
 		     const char *line)
 {
@@ -298,10 +291,8 @@ int tgtd_state_parse(struct tgtd_state *live, char *text)
 		if (line[indent])
 			r = parse_line(&p, indent, line + indent);
 	}
-	if (r < 0) {
+	if (r < 0)
 		check_forged(live, text);
-		advise_end(live);
-	}
 	return r;
 }
 
@@ -325,6 +316,18 @@ static int read_sessions(const struct tgtd *tgtd, struct tgtd_state *live,
 	return r;
 }
 
+/* After a message with ADVICE: whose sessions forged_tid says are to end. */
+static void advise_end(const struct tgtd_state *live)
+{
+	const struct tgtd_target *t =
+		tgtd_state_target_by_tid(live, live->forged_tid);
+
+	if (t)
+		error_advise(
+			"it is logged in to target %d, %s, and `tgt-glue apply' ends its session",
+			t->tid, t->name);
+}
+
 static int read_targets(const struct tgtd *tgtd, struct tgtd_state *live)
 {
 	_cleanup_free_ char *text = NULL;
@@ -339,6 +342,7 @@ static int read_targets(const struct tgtd *tgtd, struct tgtd_state *live)
 	why = *error_last();
 	read_sessions(tgtd, live, true);
 	error_set(&why);
+	advise_end(live);
 	return r;
 }
 
