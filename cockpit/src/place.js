@@ -2,13 +2,14 @@
 // The reader's place in a part of the page that is drawn again: what has the focus,
 // and which lists are open.
 
-/** What an element is called, and in which row and rows of which table. */
+/** What an element is called, and in which row, group of rows, table and card. */
 function identity(element) {
-    const nameOf = selector => element.closest(selector)?.querySelector("th")?.textContent;
+    const nameOf = (part, name) => element.closest(part)?.querySelector(name)?.textContent;
     // The number in a summary may be another one.
     const text = ["DETAILS", "SUMMARY"].includes(element.tagName) ? null : element.textContent;
 
-    return JSON.stringify([element.tagName, text, nameOf("tr"), nameOf("tbody"), element.closest("table")?.ariaLabel]);
+    return JSON.stringify([element.tagName, text, nameOf("tr", "th"), nameOf("tbody", "th[scope=rowgroup]"),
+        element.closest("table")?.ariaLabel, nameOf(".card", "h2")]);
 }
 
 export class Place {

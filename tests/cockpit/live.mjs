@@ -54,6 +54,40 @@ const scenarios = {
         await page.close();
     },
 
+    /** A new version comes first in the table: the focus and an open list of the others stay. */
+    async published() {
+        const page = await Page.open("masters");
+        const table = "Versions of masters/win11";
+        const row = number => `[...document.querySelectorAll('table[aria-label="${table}"] tr')].find(r => r.querySelector("th").innerText.trim() === "${number}")`;
+
+        await page.rowIs(table, /^3 /);
+        await page.settled();
+        await page.page.evaluate(`${row(1)}.querySelector("summary").click(); ${row(2)}.querySelector("button").focus()`);
+        step("use_disk pc1 four; expect 0 glue publish pc1 masters/win11");
+        await page.rowIs(table, /^4 /);
+        equal("the list of version 1 is open", true, await page.page.evaluate(`${row(1)}.querySelector("details").open`));
+        equal("the row with the focus", "2", await page.page.evaluate(() => document.activeElement.closest("tr")?.querySelector("th").innerText.trim()));
+        await page.close();
+    },
+
+    /** The buttons of each master are drawn again under a dialog. */
+    async publishing() {
+        const page = await Page.open("masters");
+        const publish = () => [...document.querySelectorAll("main button")].filter(b => b.innerText.trim() === "Publish…").at(-1);
+
+        await page.rowIs("Versions of masters/win11", /^3 /);
+        await page.settled();
+        await page.page.evaluate(`window.before = (${publish})(); window.before.focus()`);
+        await page.page.keyboard.press("Enter");
+        await page.shownCommand();
+        step("use_disk pc1 four; expect 0 glue publish pc1 masters/win11");
+        await page.waitFor("that the button is drawn again", () => !window.before.isConnected);
+        await page.escape();
+        await page.waitFor("that a button has the focus", () => document.activeElement.innerText.trim() === "Publish…");
+        equal("the master of the button", "masters/win11", await page.page.evaluate(() => document.activeElement.closest(".card").querySelector("h2").innerText));
+        await page.close();
+    },
+
     /** A filter that is changed between the news of a machine and the picture that has it. */
     async early() {
         const page = await Page.open();

@@ -48,6 +48,19 @@ test_focus_stays_on_a_button_of_a_table_that_is_drawn_again() {
 	browse live focus
 }
 
+test_new_version_leaves_the_focus_and_open_lists_of_the_others() {
+	show_fleet 3 </dev/null
+	browse live published
+}
+
+test_focus_returns_to_the_publish_button_of_the_same_master() {
+	show_fleet 2 </dev/null
+	add_versions games 1
+	printf '[client games]\nmaster = masters/games\n' >>"$scratch/fleet.conf"
+	expect 0 glue apply
+	browse live publishing
+}
+
 test_filter_is_changed_before_a_new_machine_is_drawn() {
 	show_fleet 3 </dev/null
 	browse live early
