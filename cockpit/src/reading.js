@@ -27,19 +27,21 @@ export class Reading {
     /** Reads again; what was shown stays until the answer comes. */
     async again() {
         const turn = ++this.turn;
-        let content;
+        const draw = await this.read().then(value => () => this.draw(value), error => () => this.drawFailure(error));
 
+        // The answer of the newest question is shown, and no other is ever drawn.
+        if (turn !== this.turn)
+            return;
+        this.drawAgain = draw;
         try {
-            const value = await this.read();
-
-            this.drawAgain = () => this.draw(value);
-            content = this.drawAgain();
+            this.redraw();
         } catch (error) {
-            content = failedState(`${this.subject} cannot be read`, error, button("Try again", () => this.again()));
+            fill(this.element, this.drawFailure(error));
         }
-        // The answer of the newest question is shown.
-        if (turn === this.turn)
-            fill(this.element, content);
+    }
+
+    drawFailure(error) {
+        return failedState(`${this.subject} cannot be read`, error, button("Try again", () => this.again()));
     }
 
     /** Reads again if the fleet's facts that decide the answer have changed. */

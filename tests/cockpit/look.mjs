@@ -245,6 +245,43 @@ const scenarios = {
         await page.close();
     },
 
+    /** An answer that comes after that of a later question. */
+    async late() {
+        const page = await Page.open();
+
+        await page.page.evaluateOnNewDocument(() => {
+            let cockpit;
+
+            window.asked = [];
+            Object.defineProperty(window, "cockpit", {
+                get: () => cockpit,
+                set(value) {
+                    const { spawn } = value;
+
+                    cockpit = value;
+                    cockpit.spawn = (args, options) => args[1] !== "disks" ? spawn(args, options)
+                        : spawn(args, options).then(text => new Promise(resolve => {
+                            window.asked.push(note => resolve(text.replace("null", JSON.stringify(note))));
+                        }));
+                },
+            });
+        });
+        await page.page.reload();
+        await page.find("table", "Machines");
+        await page.go("machine/pc2");
+        await page.waitFor("a question", () => window.asked.length === 1);
+        change({ client: { name: "pc2", restart: true } });
+        await page.waitFor("another question", () => window.asked.length === 2);
+        for (const [turn, note] of [[1, "later"], [0, "earlier"]])
+            await page.page.evaluate((i, disk) => window.asked[i](disk), turn, note);
+        await page.sees(/Disk later/);
+        await page.press("Show all 302 saved states");
+        await page.rowIs(states, /day-1 /);
+        await page.seesNot(/Disk earlier/);
+        await page.sees(/Disk later/);
+        await page.close();
+    },
+
     async json() {
         const page = await open();
 

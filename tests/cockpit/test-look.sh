@@ -68,6 +68,10 @@ test_a_dialog_warns_if_the_machine_is_logged_in() {
 	look warning
 }
 
+test_an_answer_that_comes_late_is_never_drawn() {
+	look late
+}
+
 test_an_answer_that_is_no_json_is_named() {
 	look json
 }
