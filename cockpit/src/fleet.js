@@ -114,6 +114,7 @@ export class Fleet {
         }
         this.clients = new Map();
         clients.forEach(client => this.takeClient(client));
+        this.rates.skip();
     }
 
     takeClient({ removed, ...changes }) {

@@ -28,6 +28,11 @@ export class Rates {
             this.clients.set(name, { bytes, before: bytes, history: [] });
     }
 
+    /** What has moved until now belongs to no step: it was not known when it did. */
+    skip() {
+        this.clients.forEach(client => { client.before = client.bytes });
+    }
+
     /** Ends a step; returns the names of the clients whose history changed. */
     step(time) {
         const seconds = Math.max(1, time - (this.stepped ?? time - stepSeconds));

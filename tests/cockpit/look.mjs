@@ -282,6 +282,42 @@ const scenarios = {
         await page.close();
     },
 
+    /** What moved while the fleet was not read is no throughput of the first step after it. */
+    async pause() {
+        const page = await open();
+        const { sessions: [session] } = JSON.parse(await page.page.evaluate(() => cockpit.spawn(["tgt-glue", "status", "--json"]))).clients[12];
+        const steps = async () => {
+            await page.page.evaluate(() => { window.steps = 0 });
+            await page.waitFor("three steps of the throughput", () => window.steps >= 3);
+        };
+
+        // The throughput is that of rows that are seen.
+        await (await page.find("searchbox", "Find a machine")).type("pc1");
+        await page.machineIs("pc13", /0 B\/s/);
+        await page.page.evaluate(() => {
+            const observe = (name, seen) => {
+                const rate = [...document.querySelectorAll("tbody tr")].find(r => r.querySelector("th").innerText === name).querySelector(".rate");
+
+                new MutationObserver(() => seen(rate.innerText)).observe(rate, { childList: true, characterData: true, subtree: true });
+            };
+
+            window.rates = [];
+            observe("pc1", () => window.steps++);
+            observe("pc13", text => window.rates.push(text));
+        });
+        change({ client: { name: "pc13", "disk-use": 1024 ** 3, sessions: [{ ...session, "read-bytes": 0 }] } });
+        await page.machineIs("pc13", /1\.0 GiB/);
+        await steps();
+        appendFileSync(changes, "oops\n");
+        await page.sees(/expected JSON/);
+        writeFileSync(changes, "");
+        await page.press("Try again");
+        await page.seesNot(/expected JSON/);
+        await steps();
+        equal("throughputs of a machine that rests", [], await page.page.evaluate(() => window.rates));
+        await page.close();
+    },
+
     async json() {
         const page = await open();
 

@@ -72,6 +72,10 @@ test_an_answer_that_comes_late_is_never_drawn() {
 	look late
 }
 
+test_what_moved_while_the_fleet_was_not_read_is_no_throughput() {
+	look pause
+}
+
 test_an_answer_that_is_no_json_is_named() {
 	look json
 }
