@@ -21,7 +21,7 @@ export class LowSpace {
         const low = status.free < status["min-free"];
         const soon = days !== null && days < fewDays;
         const advice = low || soon ? this.advice(status) : [];
-        const text = make("div", {}, advice).textContent + low + size(status.free);
+        const text = [make("div", {}, advice).textContent, low, size(status.free), soon && daysText(days)].join();
 
         if (text === this.shown)
             return;
@@ -51,7 +51,7 @@ export class LowSpace {
             saved > 0 && [`Remove old states of machines (${size(saved)}): on the page of a machine, or type: `, command("tgt-glue disks MACHINE")],
             saved > 0 && ["Keep fewer old images: set keep in fleet.conf."],
             images.masters > 0 && [`Retire versions that no machine needs (masters take ${size(images.masters)}): see `, make("a", { href: "#/masters" }, "Masters"), "."],
-            ["Reset, or shut down, the machines that take most: ", this.largest().flatMap((c, i) => [i ? ", " : "",
+            this.fleet.clients.size > 0 && ["Reset, or shut down, the machines that take most: ", this.largest().flatMap((c, i) => [i ? ", " : "",
                 make("a", { href: machineLink(c.name) }, c.name), ` (${size(ownSize(c))}${growthOf(c) ? `, ${size(growthOf(c))} a day` : ""})`]), "."],
         ].filter(Boolean);
     }

@@ -318,6 +318,18 @@ const scenarios = {
         await page.close();
     },
 
+    /** The days until the store is full are those of now in each place. */
+    async days() {
+        const page = await open("store", "Health");
+
+        change({ store: { free: 60 * 1024 ** 3, "days-until-full": 6.5 } });
+        await page.sees(/The store is full in 6 days/);
+        change({ store: { "days-until-full": 2.5 } });
+        await page.sees(/Full in 2 days/);
+        await page.sees(/The store is full in 2 days/);
+        await page.close();
+    },
+
     async json() {
         const page = await open();
 

@@ -76,6 +76,10 @@ test_what_moved_while_the_fleet_was_not_read_is_no_throughput() {
 	look pause
 }
 
+test_days_until_full_are_those_of_now_in_each_place() {
+	look days
+}
+
 test_an_answer_that_is_no_json_is_named() {
 	look json
 }
