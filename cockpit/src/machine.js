@@ -107,6 +107,8 @@ export class Machine {
     }
 
     showUnknown() {
+        if (this.made === false)
+            return;
         this.made = false;
         fill(this.element, make("nav", { "aria-label": "Back" }, make("a", { href: "#/" }, "‹ Machines")),
              viewTitle(this.name),

@@ -330,6 +330,22 @@ const scenarios = {
         await page.close();
     },
 
+    /** The page of no machine stays as it is while others change. */
+    async unknown() {
+        const page = await Page.open("machine/nothing");
+
+        await page.sees(/no such machine/);
+        await page.page.evaluate(() => { window.before = document.querySelector("main h1") });
+        change({ store: { free: 20 * 1024 ** 3 } });
+        await page.sees(/20 GiB is free/);
+        equal("the heading is that of before", true, await page.page.evaluate(() => window.before.isConnected));
+        change({ client: { ...JSON.parse(await page.page.evaluate(() => cockpit.spawn(["tgt-glue", "status", "--json"]))).clients[0], name: "nothing" } });
+        await page.find("table", states);
+        change({ client: { name: "nothing", removed: true } });
+        await page.sees(/no such machine/);
+        await page.close();
+    },
+
     async json() {
         const page = await open();
 

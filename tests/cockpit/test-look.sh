@@ -80,6 +80,10 @@ test_days_until_full_are_those_of_now_in_each_place() {
 	look days
 }
 
+test_page_of_no_machine_is_not_drawn_again() {
+	look unknown
+}
+
 test_an_answer_that_is_no_json_is_named() {
 	look json
 }
