@@ -95,7 +95,7 @@ class Page {
     }
 
     update(news) {
-        if (news.status)
+        if (news.status || news.changed.size)
             this.messages.update();
         if (!this.fleet.status)
             this.showNothing();

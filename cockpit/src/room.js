@@ -111,7 +111,8 @@ export class Room {
             if (row?.visible)
                 row.updateRate(rates);
         }
-        if (changed.size || !this.shown || (moved.size && this.sort.column.key === "rate" && ++this.steps % sortSteps === 0))
+        // One that was removed while the room was not seen is in no news.
+        if (changed.size || !this.shown || this.shown.length > clients.size || (moved.size && this.sort.column.key === "rate" && ++this.steps % sortSteps === 0))
             this.arrange();
         else if (moved.size)
             this.showTotals();

@@ -94,17 +94,21 @@ const orphans = [1, 2, 3].map(i => ({ file: `clients/old${i}.vhdx`, client: `old
 const answers = { disks, versions: () => versions(client), orphans: () => orphans };
 
 function follow() {
+    const removed = new Set();
     let told = 0, turn = 0;
 
     setInterval(() => {
         const lines = readFileSync(changes, "utf8").split("\n").slice(0, -1);
 
-        lines.slice(told).forEach(line => console.log(line));
+        for (const line of lines.slice(told)) {
+            removed.add(/"name":"([^"]*)","removed":true/.exec(line)?.[1]);
+            console.log(line);
+        }
         told = lines.length;
     }, 100);
     setInterval(() => {
         turn++;
-        for (const { name, sessions } of clients.slice(0, 12).filter(c => c.sessions.length)) {
+        for (const { name, sessions } of clients.slice(0, 12).filter(c => c.sessions.length && !removed.has(c.name))) {
             sessions[0]["read-bytes"] += Math.round(mib * (2 + Math.sin(turn / 3 + sessions[0].session)));
             console.log(JSON.stringify({ client: { name, sessions } }));
         }

@@ -346,6 +346,23 @@ const scenarios = {
         await page.close();
     },
 
+    /** The room while it is not seen loses its machines. */
+    async leave() {
+        const page = await open();
+        const all = await names(page);
+
+        await page.go("store");
+        await page.find("table", "Health");
+        for (const name of all)
+            change({ client: { name, removed: true } });
+        await page.sees(/fleet\.conf names no client/);
+        equal("machines that take most", false, /that take most/.test(await page.text()));
+        await page.go("");
+        await page.sees(/^0 machines$/m);
+        equal("rows", false, await page.exists("table", "Machines"));
+        await page.close();
+    },
+
     async json() {
         const page = await open();
 

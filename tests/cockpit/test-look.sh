@@ -84,6 +84,10 @@ test_page_of_no_machine_is_not_drawn_again() {
 	look unknown
 }
 
+test_room_that_lost_all_machines_unseen_is_empty() {
+	look leave
+}
+
 test_an_answer_that_is_no_json_is_named() {
 	look json
 }
