@@ -21,6 +21,13 @@ export function openDialog(action) {
     new Dialog(action).open();
 }
 
+const shown = new Set();
+
+/** Closes what is open, because its view is left; a command that runs goes on. */
+export function closeDialogs() {
+    shown.forEach(dialog => dialog.leave());
+}
+
 class Dialog {
     constructor(action) {
         const titleId = newId("dialog");
@@ -85,6 +92,7 @@ class Dialog {
     }
 
     show() {
+        shown.add(this);
         document.body.append(this.element);
         this.element.showModal();
     }
@@ -129,9 +137,16 @@ class Dialog {
         this.action.done?.();
     }
 
+    /** The view with the button that opened the dialog is gone. */
+    leave() {
+        this.place = null;
+        this.element.close();
+    }
+
     closed() {
+        shown.delete(this);
         this.element.remove();
         // The button that opened the dialog may have been drawn again, or be gone.
-        this.place.restore();
+        this.place?.restore();
     }
 }

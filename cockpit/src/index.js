@@ -3,6 +3,7 @@
 /* global cockpit */
 import "./style.css";
 
+import { closeDialogs } from "./dialog.js";
 import { fill, make, setOrRemove } from "./dom.js";
 import { Fleet } from "./fleet.js";
 import { Machine } from "./machine.js";
@@ -57,10 +58,12 @@ class Page {
     move() {
         const { path, options } = cockpit.location;
 
-        if (path.join("/") === this.path)
+        if (path.join("/") === this.path) {
             this.view?.readAddress?.(options);
-        else
+        } else {
+            closeDialogs();
             this.show(true);
+        }
     }
 
     /** Shows the view that the address names; then its heading may get the focus. */

@@ -363,6 +363,22 @@ const scenarios = {
         await page.close();
     },
 
+    /** A dialog ends with the view that it was opened in. */
+    async history() {
+        const page = await open("machine/pc4", states);
+
+        await page.go("machine/pc8");
+        await page.sees(/^pc8$/m);
+        await page.settled();
+        await page.press("Reset…");
+        equal("the command", "tgt-glue reset -- pc8", await page.shownCommand());
+        await page.page.goBack();
+        await page.sees(/^pc4$/m);
+        await page.waitFor("that the dialog is closed", () => !document.querySelector("dialog"));
+        equal("the focus", "pc4", await page.page.evaluate(() => document.activeElement.innerText));
+        await page.close();
+    },
+
     async json() {
         const page = await open();
 

@@ -88,6 +88,10 @@ test_room_that_lost_all_machines_unseen_is_empty() {
 	look leave
 }
 
+test_dialog_ends_with_its_view() {
+	look history
+}
+
 test_an_answer_that_is_no_json_is_named() {
 	look json
 }
