@@ -9,6 +9,7 @@ export class MasterList {
         this.changed = changed;
         this.masters = new Map(); // { allocated, named } by masters/NAME
         this.key = "";
+        this.turn = 0;
     }
 
     /** Bytes that the master takes with all its versions; null: unknown. */
@@ -31,14 +32,16 @@ export class MasterList {
     }
 
     async again() {
-        try {
-            const list = await read("versions", "--json");
+        const turn = ++this.turn;
+        // The view of the masters says why versions cannot be read.
+        const masters = await read("versions", "--json")
+                .then(list => new Map(list.map(entry => [masterName(entry.master), entry])))
+                .catch(() => new Map());
 
-            this.masters = new Map(list.map(entry => [masterName(entry.master), entry]));
-        } catch {
-            // The view of the masters says why versions cannot be read.
-            this.masters = new Map();
-        }
+        // The answer of the newest question counts.
+        if (turn !== this.turn)
+            return;
+        this.masters = masters;
         this.changed();
     }
 }

@@ -106,6 +106,7 @@ export class Masters {
 
     /** Called when the view is shown again: not all that versions tell is in a status. */
     readAgain() {
+        this.all.again();
         this.masters.forEach(master => master.again());
     }
 

@@ -67,7 +67,9 @@ export class Store {
             this.orphans.follow(`${count(status.orphans.images, "image")}, ${size(status.orphans.size)}`);
     }
 
+    /** Called when the view is shown again: what could not be read may be now. */
     readAgain() {
+        this.list.again();
         if (!this.orphanCard.hidden)
             this.orphans.again();
     }

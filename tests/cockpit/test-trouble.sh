@@ -75,11 +75,16 @@ test_low_space_is_announced_once() {
 	browse trouble chatter
 }
 
-# While $scratch/deny exists disks is refused.
-deny_disks() {
+# deny COMMAND: while $scratch/deny exists the command is refused.
+deny() {
 	touch "$scratch/deny"
-	sed -i "\$i [ \"\$1\" != disks ] || [ ! -e '$scratch/deny' ] || { echo 'tgt-glue: permission denied' >&2; exit 1; }" \
+	sed -i "\$i [ \"\$1\" != $1 ] || [ ! -e '$scratch/deny' ] || { echo 'tgt-glue: permission denied' >&2; touch '$scratch/denied'; exit 1; }" \
 		"$scratch/bin/tgt-glue"
+}
+
+test_sizes_that_could_not_be_read_are_read_with_the_view() {
+	show_fleet 3 </dev/null
+	browse trouble again
 }
 
 test_what_was_refused_is_read_when_access_is_given() {

@@ -231,7 +231,7 @@ const scenarios = {
             window.permission.dispatchEvent("changed");
         }, allowed);
 
-        step("deny_disks");
+        step("deny disks");
         await page.page.reload();
         await page.sees(/The disks cannot be read[^]*permission denied/i);
         await give(false);
@@ -239,6 +239,21 @@ const scenarios = {
         step("rm $scratch/deny");
         await give(true);
         await page.find("table", "Disks and their saved states");
+        await page.close();
+    },
+
+    /** Sizes that could not be read are when the view is shown again. */
+    async again() {
+        step("deny versions");
+        const page = await Page.open("store");
+
+        step("wait_until 30 test -e $scratch/denied");
+        await page.rowIs("Space by master", /^masters\/win11 \|.*\| \? \|/);
+        step("rm $scratch/deny");
+        await page.go("");
+        await page.machineIs("pc1", /off/);
+        await page.go("store");
+        await page.rowIs("Space by master", /^masters\/win11 [^?]*$/);
         await page.close();
     },
 
