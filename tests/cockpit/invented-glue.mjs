@@ -77,7 +77,7 @@ function disks() {
         size: (i * 37 + 1) * mib, note: null, master: "masters/win11@7.vhdx", related: kind === "put-aside" ? null : true, error: null, ...other });
 
     return [state("now", "now", 0), state("kept", "kept", 40, { note: long }),
-        ...Array.from({ length: 300 }, (_, i) => state(`day-${300 - i}`, "snapshot", i, i === 3 ? { note: long, related: false } : {})),
+        ...Array.from({ length: 300 }, (_, i) => state(i === 4 ? "before-the-exam-of-the-second-term" : `day-${300 - i}`, "snapshot", i, i === 3 ? { note: long, related: false } : {})),
         ...[1, 2].map(i => state(isoTime(now - i * 50 * hour), "put-aside", i)),
         { ...state("now", "now", 0), disk: "home", master: null }];
 }

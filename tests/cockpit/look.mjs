@@ -221,6 +221,9 @@ const scenarios = {
         await page.press("Reset…");
         equal("a dialog that is too wide", 0, await overflow("dialog"));
         await page.picture("look-narrow-dialog");
+        await page.escape();
+        await page.press("Revert…", /^before-the-exam/);
+        equal("a dialog with a long name that is too wide", 0, await overflow("dialog, dialog form"));
         await page.close();
     },
 
