@@ -3,7 +3,7 @@
 import { make } from "./dom.js";
 import { count, date, size } from "./format.js";
 import { icon } from "./icon.js";
-import { mountIsGone } from "./messages.js";
+import { mountIsGone, unitOf } from "./messages.js";
 import { command } from "./parts.js";
 
 const good = text => ({ kind: "success", text });
@@ -16,18 +16,13 @@ export function stateCell({ kind, text, typed }) {
                 make("span", {}, text, typed && ["; type: ", command(typed)]));
 }
 
-/** The systemd unit of a shard's tgtd. */
-function unitOf(shard) {
-    return shard === 0 ? "tgt" : `vhdfs-tgtd@${shard}`;
-}
-
 /** An earlier tgt-glue does not say why. */
-function tgtdState({ shard, tgtd, "tgtd-problem": problem }) {
-    if (tgtd === null)
+function tgtdState(shard) {
+    if (shard.tgtd === null)
         return hidden;
-    if (tgtd)
+    if (shard.tgtd)
         return good("answers");
-    return problem ? bad("danger", "gives no answer that can be used") : bad("danger", "does not answer", `systemctl status ${unitOf(shard)}`);
+    return shard["tgtd-problem"] ? bad("danger", "gives no answer that can be used") : bad("danger", "does not answer", `systemctl status ${unitOf(shard)}`);
 }
 
 function tgtdRow(shard) {

@@ -11,11 +11,22 @@ export function mountIsGone(status) {
     return status.mounted === false;
 }
 
-/** An earlier tgt-glue does not say why. */
-function makeNoAnswer({ "tgtd-problem": problem }) {
-    return problem
-        ? alert("danger", "tgtd gives no answer that can be used", make("pre", { class: "failed" }, problem))
-        : alert("danger", "tgtd does not answer", "No machine can log in. Type: ", command("systemctl status tgt"));
+/** The systemd unit of a shard's tgtd. */
+export function unitOf({ shard }) {
+    return shard === 0 ? "tgt" : `vhdfs-tgtd@${shard}`;
+}
+
+/** That no answer of tgtd can be used: of the only one, or of some shards.  An earlier tgt-glue does not say why. */
+function tgtdAlert(shards) {
+    const dead = shards.filter(shard => shard.tgtd === false);
+    const problems = [...new Set(dead.map(shard => shard["tgtd-problem"]).filter(Boolean))];
+    const all = dead.length === shards.length;
+    const which = all ? "tgtd" : `tgtd of ${dead.length === 1 ? "shard" : "shards"} ${dead.map(shard => shard.shard).join(", ")}`;
+
+    if (problems.length)
+        return alert("danger", `${which} gives no answer that can be used`, make("pre", { class: "failed" }, problems.join("\n")));
+    return alert("danger", `${which} does not answer`, all ? "No machine can log in. Type: " : "No machine of it can log in. Type: ",
+                 command(`systemctl status ${dead.map(unitOf).join(" ")}`));
 }
 
 export class Messages {
@@ -44,7 +55,7 @@ export class Messages {
                            make("pre", { class: "failed" }, error.message), hint(error),
                            button("Try again", () => this.fleet.start())),
             status.denied && deniedAlert(),
-            status.tgtd === false && makeNoAnswer(status),
+            status.tgtd === false && tgtdAlert(status.shards),
             mountIsGone(status) && alert("danger", "The mount of vhdfs cannot be used",
                                          make("pre", { class: "failed" }, status["mount-problem"]), "See why. Type: ", command("systemctl status 'vhdfs@*'")),
             status.mistaken && alert("warning", "fleet.conf has mistakes",

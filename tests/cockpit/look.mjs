@@ -366,6 +366,23 @@ const scenarios = {
         await page.close();
     },
 
+    /** One of two tgtds is dead, and then both. */
+    async shards() {
+        const page = await open();
+        const shards = (...answers) => change({ store: { tgtd: false, shards: answers.map((tgtd, shard) => ({ shard, tgtd, clients: 20, sessions: null, retired: false })) } });
+
+        shards(true, false);
+        await page.sees(/tgtd of shard 1 does not answer\s+No machine of it can log in\. Type:\s+systemctl status vhdfs-tgtd@1$/m);
+        await page.go("store");
+        await page.rowIs("Health", /^tgtd, shard 1 \| does not answer; type:\s+systemctl status vhdfs-tgtd@1/);
+        shards(false, false);
+        await page.sees(/tgtd does not answer\s+No machine can log in\. Type:\s+systemctl status tgt vhdfs-tgtd@1$/m);
+        change({ store: { tgtd: false, shards: [{ shard: 0, tgtd: true, clients: 20, sessions: 0, retired: false },
+            { shard: 1, tgtd: false, "tgtd-problem": "a name is forged", clients: 20, sessions: null, retired: false }] } });
+        await page.sees(/tgtd of shard 1 gives no answer that can be used\s+a name is forged/);
+        await page.close();
+    },
+
     /** A dialog ends with the view that it was opened in. */
     async history() {
         const page = await open("machine/pc4", states);

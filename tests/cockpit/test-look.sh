@@ -88,6 +88,10 @@ test_room_that_lost_all_machines_unseen_is_empty() {
 	look leave
 }
 
+test_tgtd_of_one_shard_that_is_dead_is_named_with_its_unit() {
+	look shards
+}
+
 test_dialog_ends_with_its_view() {
 	look history
 }
