@@ -114,7 +114,7 @@ const scenarios = {
         const page = await Page.open("masters");
 
         await page.waitFor("that versions are read", () => document.querySelector("main [role=progressbar]"));
-        step("wait_until 30 began 4; let_readers_go 6");
+        step("wait_until 30 began 4; let_readers_go 20");
         for (let i = 1; i <= 5; i++)
             await page.find("table", `Versions of masters/m${i}`);
         let now = 0, most = 0;
