@@ -8,13 +8,14 @@ import { stateFilters } from "./room-filter.js";
 export class Summary {
     /** choose is called with the key of the state that is pressed. */
     constructor(choose) {
-        this.total = make("span");
+        // A screen reader says how many a filter shows, and not each login.
+        this.total = make("span", { role: "status" });
         this.states = stateFilters.map(({ key, label, many = label, colour, test }) => {
             const element = make("button", { type: "button", class: `chip ${colour}`, onclick: () => choose(key), hidden: true });
 
             return { key, label, many, test, element };
         });
-        this.element = make("span", { role: "status" }, this.total, this.states.map(s => [" ", s.element]));
+        this.element = make("span", {}, this.total, this.states.map(s => [" ", s.element]));
     }
 
     /** Counts the machines that the other filters let pass; chosen: the key of the state that is shown alone, or "". */

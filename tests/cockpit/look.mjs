@@ -46,6 +46,24 @@ const scenarios = {
         await page.close();
     },
 
+    /** A screen reader says how many machines a filter shows, and no login. */
+    async said() {
+        const page = await open();
+
+        await page.page.evaluate(() => {
+            window.said = [];
+            for (const e of document.querySelectorAll("main [role=status]"))
+                new MutationObserver(() => window.said.push(e.innerText)).observe(e, { childList: true, characterData: true, subtree: true });
+        });
+        change({ client: { name: "pc4", sessions: [{ session: 1, address: "192.0.2.4", since: 1 }] } });
+        await page.sees(/41 machines: 1 error 2 differ 29 on 9 off/);
+        equal("what is said of a login", [], await page.page.evaluate(() => window.said));
+        await (await page.find("searchbox", "Find a machine")).type("pc40");
+        await page.sees(/1 of 41 machines/);
+        matches("what is said of a filter", /^1 of 41 machines:$/, await page.page.evaluate(() => window.said.at(-1)));
+        await page.close();
+    },
+
     async nothing() {
         const page = await open();
 

@@ -24,6 +24,10 @@ test_what_is_wrong_is_counted_and_a_press_shows_it_alone() {
 	look states
 }
 
+test_filter_is_said_to_a_screen_reader_and_a_login_is_not() {
+	look said
+}
+
 test_filters_that_match_nothing_say_so_and_can_be_cleared() {
 	look nothing
 }
