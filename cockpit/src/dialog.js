@@ -37,6 +37,8 @@ class Dialog {
         this.command = make("code", { class: "pf-v6-c-code-block__code" });
         this.answer = make("div", { role: "status", class: "answer" });
         this.submit = this.makeButton("submit", action.danger ? "danger" : "primary", action.title);
+        // The second click of a double click on the button that opened the dialog.
+        this.submit.addEventListener("click", event => event.detail > 1 && event.preventDefault());
         this.cancel = this.makeButton("button", "link", "Cancel");
         this.cancel.addEventListener("click", () => this.element.close());
         this.element = make("dialog", { class: "pf-v6-c-modal-box pf-m-md", "aria-labelledby": titleId },

@@ -161,6 +161,36 @@ const scenarios = {
         await page.close();
     },
 
+    /** A second click at the place of the first, where the dialog has its own button by then. */
+    async double(client) {
+        const name = "before-the-exam-of-june";
+
+        step(`expect 0 glue snapshot ${name} ${client}`);
+        const page = await Page.open(`machine/${client}`, { width: 360, height: 740 });
+        const open = () => page.press("Remove…", new RegExp(name));
+        const { mouse } = page.tab;
+
+        await open();
+        const place = await page.page.$eval("dialog[open] button[type=submit]", e => e.getBoundingClientRect().toJSON());
+
+        await page.escape();
+        const x = await page.page.evaluate((row, y) => {
+            const button = [...document.querySelectorAll("tr")].find(r => r.innerText.includes(row)).querySelector("button.pf-m-link");
+            const middle = () => button.getBoundingClientRect();
+
+            scrollBy(0, middle().y + middle().height / 2 - y);
+            return middle().x + middle().width / 2;
+        }, name, place.y + place.height / 2);
+
+        matches("the place of the dialog's button is that of the first click", /true/, String(x > place.left && x < place.right));
+        await mouse.click(x, place.y + place.height / 2, { count: 2 });
+        await page.shownCommand();
+        await page.painted();
+        equal("commands that ran", [], commands().filter(c => c[0] === "disks" && c[1] === "--remove"));
+        matches("the answer of one click more", /^Done\./, await page.submit());
+        await page.close();
+    },
+
     async newMaster(client) {
         const page = await Page.open("masters");
 

@@ -54,6 +54,11 @@ test_remove_a_snapshot() {
 	browse buttons remove:pc1
 }
 
+test_double_click_opens_a_dialog_and_runs_nothing() {
+	show_fleet 3 </dev/null
+	browse buttons double:pc1
+}
+
 test_snapshot_and_remove_of_a_data_disk() {
 	show_fleet 3 </dev/null
 	browse buttons dataDisk:pc1
