@@ -43,7 +43,7 @@ export class Room {
 
     makeHeader(column) {
         const pointer = make("span", { class: "pointer" });
-        const element = make("th", { scope: "col", role: "columnheader", class: column.number && "number" },
+        const element = make("th", { scope: "col", role: "columnheader", "aria-label": column.label, class: column.number && "number" },
                              make("button", { type: "button", class: "sort", onclick: () => this.sortBy(column) }, column.label, pointer));
 
         return { column, element, pointer };
