@@ -53,7 +53,12 @@ cockpit_files = \
 	cockpit/dist/manifest.json \
 	cockpit/dist/patternfly.css \
 	$(NULL)
-EXTRA_DIST += $(cockpit_sources) $(cockpit_files) \
+# The manual names them.
+cockpit_pictures = \
+	man/pictures/cockpit-machine.png \
+	man/pictures/cockpit-room.png \
+	$(NULL)
+EXTRA_DIST += $(cockpit_sources) $(cockpit_files) $(cockpit_pictures) \
 	cockpit/index.html \
 	cockpit/manifest.json \
 	cockpit/vendor/README \
@@ -83,4 +88,5 @@ cockpit/dist/index.html cockpit/dist/manifest.json cockpit/dist/patternfly.css:
 if WITH_COCKPIT
 cockpitdir = $(datadir)/cockpit/vhdfs
 cockpit_DATA = $(cockpit_files)
+doc_DATA = $(cockpit_pictures)
 endif
