@@ -475,4 +475,18 @@ test_name_of_a_new_leaf_that_is_taken_is_told() {
 	equal attributes "" "$(getfattr -m new-leaf p.vhdx)"
 }
 
+test_name_of_a_new_leaf_that_no_file_has_is_told() {
+	local make
+
+	cd "$scratch" || exit
+	vhdfs-img create --size 8M p.vhdx
+	for make in "ln -s p.vhdx" "ln -s nothing" mkdir mkfifo; do
+		$make .p.vhdx.leaf
+		expect_error 1 "/\\.p\\.vhdx\\.leaf: was not made by vhdfs" \
+			vhdfs-img snapshot p.vhdx s1
+		rm -d .p.vhdx.leaf
+	done
+	expect 0 vhdfs-img snapshot p.vhdx s1
+}
+
 run_tests

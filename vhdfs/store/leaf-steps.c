@@ -124,7 +124,15 @@ static bool is_leaf_of(const struct leaf_place *place, int fd)
 	       file_id_equal(file_id_of(&named), file_id_of(&opened));
 }
 
-/* U1.  1, or 0 if there is none. */
+/* vhdfs makes regular files alone. */
+static bool is_regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* U1.  1, or 0 if there is none that vhdfs made. */
 static int lock_rest(const struct leaf_place *place, struct io **ret)
 {
 	_cleanup_close_ int path_fd =
@@ -135,6 +143,8 @@ static int lock_rest(const struct leaf_place *place, struct io **ret)
 		return 0;
 	if (path_fd < 0)
 		return fail_errno(-errno, "%s/%s", place->dir, place->leaf);
+	if (!is_regular(path_fd))
+		return 0;
 	/* It may have the mode of a parent already. */
 	fd = lent_bit_open(path_fd, place->path);
 	r = fd < 0 ? fd : io_file_from_fd(fd, place->path, true, ret);
