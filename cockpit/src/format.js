@@ -27,7 +27,7 @@ export function rate(bytesPerSecond) {
 }
 
 /** Seconds, as "3 d 4 h", in the two largest units down to minutes. */
-export function age(seconds) {
+function age(seconds) {
     const parts = [
         [Math.floor(seconds / 86400), "d"],
         [Math.floor(seconds / 3600) % 24, "h"],

@@ -3,12 +3,21 @@
 import { make } from "./dom.js";
 import { count, date, size } from "./format.js";
 import { icon } from "./icon.js";
-import { mountIsGone, unitOf } from "./messages.js";
 import { command } from "./parts.js";
 
 const good = text => ({ kind: "success", text });
 const hidden = { kind: "info", text: "unknown: you have no permission to see it" };
 const bad = (kind, text, typed) => ({ kind, text, typed });
+
+/** Whether the mount is gone, or does not answer; false if that is unknown, as to an earlier tgt-glue. */
+export function mountIsGone(status) {
+    return status.mounted === false;
+}
+
+/** The systemd unit of a shard's tgtd. */
+export function unitOf({ shard }) {
+    return shard === 0 ? "tgt" : `vhdfs-tgtd@${shard}`;
+}
 
 /** The cell of a state: its text beside an icon, and what to type. */
 export function stateCell({ kind, text, typed }) {

@@ -7,7 +7,7 @@ import { collator, size } from "./format.js";
 import { MasterList } from "./master-list.js";
 import { card, viewTitle } from "./parts.js";
 import { Reading } from "./reading.js";
-import { disksOf, masterName } from "./state.js";
+import { disksOf, masterName, mastersOf } from "./state.js";
 import { read } from "./tgt-glue.js";
 import { versionTable } from "./versions.js";
 
@@ -28,9 +28,8 @@ function sources(clients, test) {
 }
 
 /** The masters of all disks of the fleet, as masters/NAME, in order. */
-export function mastersOf(clients) {
-    return [...new Set([...clients.values()].flatMap(disksOf)
-            .map(disk => disk.master).filter(Boolean).map(masterName))].sort(collator.compare);
+export function mastersOfFleet(clients) {
+    return [...new Set([...clients.values()].flatMap(mastersOf))].sort(collator.compare);
 }
 
 /** One master: its buttons and its versions. */
@@ -61,7 +60,7 @@ class Master extends Reading {
     }
 
     isUnnamed() {
-        return !mastersOf(this.fleet.clients).includes(this.name);
+        return !mastersOfFleet(this.fleet.clients).includes(this.name);
     }
 
     /** Says what a master without versions takes, once that is known. */
@@ -112,7 +111,7 @@ export class Masters {
 
     update({ changed }) {
         const { masters: bytes } = this.fleet.status.images;
-        const named = mastersOf(this.fleet.clients);
+        const named = mastersOfFleet(this.fleet.clients);
         const names = [...new Set([...named, ...this.all.unnamed()])].sort(collator.compare);
 
         this.all.follow(named, bytes);

@@ -2,19 +2,10 @@
 // Messages on top of every view: what is wrong with the whole fleet, and what to type.
 import { make } from "./dom.js";
 import { size } from "./format.js";
+import { mountIsGone, unitOf } from "./health.js";
 import { alert, button, command, hint } from "./parts.js";
 import { deniedAlert, limitedAccess } from "./permission.js";
 import { Place } from "./place.js";
-
-/** Whether the mount is gone, or does not answer; false if that is unknown, as to an earlier tgt-glue. */
-export function mountIsGone(status) {
-    return status.mounted === false;
-}
-
-/** The systemd unit of a shard's tgtd. */
-export function unitOf({ shard }) {
-    return shard === 0 ? "tgt" : `vhdfs-tgtd@${shard}`;
-}
 
 /** That no answer of tgtd can be used: of the only one, or of some shards.  An earlier tgt-glue does not say why. */
 function tgtdAlert(shards) {

@@ -3,7 +3,7 @@
 import { fill, make } from "./dom.js";
 import { select } from "./field.js";
 import { collator } from "./format.js";
-import { disksOf, isBehind, masterName, stateOf, stateOrder, states } from "./state.js";
+import { isBehind, mastersOf, stateOf, stateOrder, states } from "./state.js";
 
 /** The states, and one more choice beside them: { key, label, colour, test }. */
 export const stateFilters = [
@@ -36,11 +36,6 @@ class Choice {
             fill(this.input, all.map(([value, text]) => make("option", { value }, text)));
         this.input.value = all.some(([value]) => value === chosen) ? chosen : "";
     }
-}
-
-/** The masters of all disks of a client, as masters/NAME. */
-function mastersOf(client) {
-    return disksOf(client).map(disk => disk.master).filter(Boolean).map(masterName);
 }
 
 function choices(values) {

@@ -21,7 +21,7 @@ const kinds = [
  * What the disks with a master take, by master: { disks, own, full }, in bytes.
  * full is what copies of the whole disks would take, null if a size is unknown.
  */
-export function spaceByMaster(clients) {
+function spaceByMaster(clients) {
     const masters = new Map();
 
     for (const disk of clients.flatMap(disksOf).filter(d => d.master && d.kind === "master")) {

@@ -110,3 +110,8 @@ export function wantedTexts(client) {
     return [...texts, ...client.disks.filter(disk => disk.behind)
             .map(disk => `${disk.name} wanted: ${wantedText(disk)}`)].join(", ");
 }
+
+/** The masters of all disks of a client, as masters/NAME. */
+export function mastersOf(client) {
+    return disksOf(client).map(disk => disk.master).filter(Boolean).map(masterName);
+}

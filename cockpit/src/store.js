@@ -5,7 +5,7 @@ import { count, size } from "./format.js";
 import { healthRows, shardRows, stateCell } from "./health.js";
 import { LowSpace } from "./low-space.js";
 import { MasterList } from "./master-list.js";
-import { mastersOf } from "./masters.js";
+import { mastersOfFleet } from "./masters.js";
 import { Orphans } from "./orphans.js";
 import { card, numbers, table, viewTitle } from "./parts.js";
 import { masterHeaders, masterRows, SpaceBar } from "./space.js";
@@ -59,7 +59,7 @@ export class Store {
         this.low.update();
         this.bar.update(status);
         this.showMasters();
-        this.list.follow(mastersOf(clients), status.images.masters);
+        this.list.follow(mastersOfFleet(clients), status.images.masters);
         this.health.show(healthRows(status, clients));
         this.shards.show(shardRows(status));
         this.orphanCard.hidden = !status.orphans.images;
