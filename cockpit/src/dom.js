@@ -66,6 +66,15 @@ export function fill(element, ...children) {
     place.restore();
 }
 
+/** As fill, unless the children look as those that are there: a press that has begun finds its button. */
+export function refill(element, ...children) {
+    const wanted = make(element.tagName, {}, ...children).childNodes;
+    const shown = element.childNodes;
+
+    if (wanted.length !== shown.length || [...wanted].some((node, i) => !node.isEqualNode(shown[i])))
+        fill(element, ...wanted);
+}
+
 /** Gives an element these children in this order; the focus stays where it is. */
 export function reorder(element, children) {
     const focused = document.activeElement;
@@ -82,4 +91,9 @@ let lastId = 0;
 /** An id that no other element of the page has. */
 export function newId(prefix) {
     return `${prefix}-${++lastId}`;
+}
+
+/** The id of the element of these names, which it has again when it is drawn again. */
+export function idOf(prefix, ...names) {
+    return [prefix, ...names.map(encodeURIComponent)].join(":");
 }

@@ -2,7 +2,7 @@
 // Masters: the versions of each master as a tree.
 import { actionButton } from "./action.js";
 import { back, publish, publishNew } from "./actions.js";
-import { fill, make, setText } from "./dom.js";
+import { fill, make, refill, setText } from "./dom.js";
 import { collator, size } from "./format.js";
 import { MasterList } from "./master-list.js";
 import { card, viewTitle } from "./parts.js";
@@ -51,7 +51,7 @@ class Master extends Reading {
 
     drawMaster(versions) {
         this.showPlain();
-        fill(this.buttons, this.drawButtons(versions));
+        refill(this.buttons, this.drawButtons(versions));
         return [
             this.isUnnamed() && make("p", { class: "remark" }, "No disk of fleet.conf has this master."),
             versions.length ? versionTable(this.name, versions, () => this.changed())

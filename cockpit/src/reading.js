@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A part of a view that a command fills: while it loads, read, or failed.
-import { fill, make } from "./dom.js";
+import { fill, make, refill } from "./dom.js";
 import { button, failedState, loadingState } from "./parts.js";
 
 const settleMs = 1000;
@@ -21,7 +21,7 @@ export class Reading {
 
     /** Draws once more what was read last. */
     redraw() {
-        fill(this.element, this.drawAgain());
+        refill(this.element, this.drawAgain());
     }
 
     /** Reads again; what was shown stays until the answer comes. */

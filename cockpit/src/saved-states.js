@@ -2,7 +2,7 @@
 // The states of one machine's disks, grouped by disk, and what can be done with them.
 import { actionButton } from "./action.js";
 import { keep, removeState, reset, restore, revert, snapshot } from "./actions.js";
-import { make, newId } from "./dom.js";
+import { idOf, make } from "./dom.js";
 import { isoDate, size } from "./format.js";
 import { LongList } from "./long-list.js";
 import { cell, label, numbers, rowHeader, shortCell, tableBody, tableOf, tableRow } from "./parts.js";
@@ -43,7 +43,7 @@ export class SavedStates extends Reading {
                            make("span", { class: "disk-name" }, disk === null ? "System disk" : `Disk ${disk}`),
                            make("span", { class: "remark" }, this.diskRemark(disk)));
 
-        title.id = newId("disk");
+        title.id = idOf("disk", disk ?? "");
         const { shown, more } = this.shownOf(disk, states);
 
         return tableBody(tableRow(title, cell(null, disk === null ? null : this.diskButtons(disk, title.id))),
@@ -97,7 +97,7 @@ export class SavedStates extends Reading {
         const kind = kinds[state.kind] ?? { text: state.kind, colour: "grey" };
         const title = rowHeader(headers[0], make("span", { class: "state-name" }, state.which));
 
-        title.id = newId("state");
+        title.id = idOf("state", state.disk ?? "", state.which);
         return tableRow(title,
                         cell(headers[1], label(kind.text, kind.colour),
                              state.related === false && make("div", { class: "remark" }, "of an earlier disk")),

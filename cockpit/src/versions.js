@@ -2,7 +2,7 @@
 // The versions of one master: a table, the newest first, with the graph of their descent.
 import { actionButton } from "./action.js";
 import { promote, retire } from "./actions.js";
-import { make, newId } from "./dom.js";
+import { idOf, make } from "./dom.js";
 import { count, isoDate, size } from "./format.js";
 import { cell, label, numbers, rowHeader, shortCell, tableBody, tableOf, tableRow } from "./parts.js";
 import { machineLink } from "./room-row.js";
@@ -57,7 +57,7 @@ function drawVersion(name, row, { lanes, parent, done }) {
     const { version } = row;
     const title = rowHeader(headers[0], drawRow(row), make("span", { class: "version-number" }, String(version.number)));
 
-    title.id = newId("version");
+    title.id = idOf("version", name, String(version.number));
     title.classList.add("version");
     title.style.setProperty("--lanes", lanes);
     return tableRow(title,

@@ -309,10 +309,8 @@ export class Page {
 
         // What is read again under a dialog may have another number of buttons.
         for (let i = 0; i < await number(); i++) {
-            const button = (await this.page.evaluateHandle((selector, n) =>
-                [...document.querySelectorAll(selector)].filter(e => e.checkVisibility() && e.innerText.trim().endsWith("…"))[n], all, i)).asElement();
-
-            await button.focus();
+            await this.page.evaluate((selector, n) =>
+                [...document.querySelectorAll(selector)].filter(e => e.checkVisibility() && e.innerText.trim().endsWith("…"))[n].focus(), all, i);
             await this.page.keyboard.press("Enter");
             await this.shownCommand();
             titles.push(await this.page.$eval("dialog[open] h1", e => e.innerText));

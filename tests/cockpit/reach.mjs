@@ -4,7 +4,7 @@
 import { commands, equal, main, matches, Page } from "./page.mjs";
 
 const views = [["", "Machines"], ["machine/pc1", "Disks and their saved states"],
-    ["masters", "Versions of masters/games"], ["masters", "Versions of masters/win11"], ["store", "Health"]];
+    ["masters", "Versions of masters/games"], ["masters", "Versions of masters/win11"], ["store", "Images that belong to no machine"]];
 
 // Their titles, without the number or the time.
 const dialogs = ["End the session", "Go one step back", "Keep the state", "Promote version", "Publish a machine's disk",
@@ -17,6 +17,7 @@ async function inEachView(page, check) {
         await page.go(path);
         await page.find("table", table);
         await page.settled();
+        await page.seesNot(/cannot be read|no longer read/);
         await check(path || "room");
     }
 }
@@ -26,7 +27,7 @@ async function inEachDialog(page, check) {
     const titles = [];
 
     await inEachView(page, async () => titles.push(...await page.eachDialog(check)));
-    equal("the dialogs that were seen", dialogs, [...new Set(titles.map(t => t.replace(/\s*\d.*/, "")))].sort());
+    equal(`the dialogs that were seen, ${titles.join(", ")},`, dialogs, [...new Set(titles.map(t => t.replace(/\s*\d.*/, "")))].sort());
 }
 
 /** What can be pressed in the open dialog and Tab does not reach, and what outside of it does. */
