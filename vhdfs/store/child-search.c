@@ -49,7 +49,7 @@ static int search_below(const struct search *search, const char *dir, bool *ret)
 			: fail_errno(-errno, "%s", dir);
 	struct dirent *entry;
 
-	while (d && r == 0 && !*ret && (entry = readdir(d))) {
+	while (d && r == 0 && !*ret && (errno = 0, (entry = readdir(d)))) {
 		_cleanup_free_ char *below = NULL;
 
 		if (!is_directory(d, entry))
@@ -60,6 +60,8 @@ static int search_below(const struct search *search, const char *dir, bool *ret)
 		}
 		r = search_dir(search, below, ret);
 	}
+	if (d && r == 0 && !*ret && errno)
+		r = fail_errno(-errno, "%s", dir);
 	return r;
 }
 

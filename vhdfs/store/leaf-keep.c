@@ -25,7 +25,7 @@ static int check_folded(const struct leaf_place *place, DIR *dir,
 
 	if (!folded)
 		return fail(-ENOMEM, "%s: out of memory", place->path);
-	while ((e = readdir(dir))) {
+	while (errno = 0, (e = readdir(dir))) {
 		_cleanup_free_ char *other = name_fold(e->d_name);
 
 		if (!other)
@@ -37,7 +37,7 @@ static int check_folded(const struct leaf_place *place, DIR *dir,
 				    "another name",
 				    place->dir, keep, e->d_name);
 	}
-	return 0;
+	return errno ? fail_errno(-errno, "%s", place->dir) : 0;
 }
 
 /* The longest hidden name of a replacement is .NAME.intent.new. */

@@ -287,9 +287,12 @@ static int scan_dir(struct scan *scan)
 			close(fd);
 		return r;
 	}
-	while (r == 0 && (entry = readdir(dir)))
+	while (r == 0 && (errno = 0, (entry = readdir(dir))))
 		if (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN)
 			r = scan_file(scan, entry->d_name);
+	/* Files that were not read are not files that do not exist. */
+	if (r == 0 && errno)
+		r = fail_errno(-errno, "%s", *scan->dir ? scan->dir : ".");
 	closedir(dir);
 	return r;
 }
