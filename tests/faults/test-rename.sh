@@ -17,8 +17,9 @@ failure_leaves_nothing() {
 	[[ $fault != kill* ]] && [ "$unlinks" = 0 ] && ! undoing_fails ||
 		return 0
 	! grep -q 'does the rest' "$scratch/stderr" || return 0
-	# The undoing needs memory, and space where a child named its parent anew.
-	if [[ $fault = ENOMEM:ever* || ($fault = full* && $call != link) ]]; then
+	# The undoing needs memory, and space where a child named its parent anew, which
+	# is before the image itself is linked.
+	if [[ $fault = ENOMEM:ever* || $fault = full* ]]; then
 		! grep -q 'could not be undone' "$scratch/stderr" || return 0
 	fi
 	[ -z "$(hidden_files)" ] || wrong "left behind: $(hidden_files)"
