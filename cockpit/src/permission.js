@@ -17,7 +17,7 @@ export function limitedAccess() {
     return reason;
 }
 
-/** What a user sees who may not read all: what to do about it. */
+/** The message for a user without permission to read all: what to do about it. */
 export function deniedAlert() {
     return alert("warning", "You have no permission to read all of the fleet",
                  make("p", {}, "What is unknown here may be in order. Press “Limited access” at the top of Cockpit, and give your password."),

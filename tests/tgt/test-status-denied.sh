@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# status for a user who may read fleet.conf, and not all of the fleet: what the
+# status for a user with permission to read fleet.conf, and not all of the fleet: what the
 # user has no permission to know is unknown, not dead.
 . "${0%/*}/../lib.sh"
 . "${0%/*}/tgt.sh"
@@ -48,7 +48,7 @@ test_tgtd_that_answers_root_alone_is_unknown() {
 	equal "target" '"unknown"' "$(whole '.clients[0].target')"
 }
 
-# tgtd reads who asks, and closes the connection.
+# tgtd looks at the user id of the asking process, and closes the connection.
 test_tgtd_that_closes_the_connection_is_unknown() {
 	start_denied
 	chmod 777 "$(management_socket)"

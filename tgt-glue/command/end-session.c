@@ -65,16 +65,16 @@ static int end_client(const struct tgtd *tgtd, struct tgtd_state *live,
 		      const struct client *client)
 {
 	struct tgtd_target *target = tgtd_state_target(live, client->iqn);
-	const char *who;
+	const char *initiators;
 	int r;
 
 	if (!target || !target->n_connections)
 		return 0;
-	who = tgtd_state_initiators(&live->arena, target);
+	initiators = tgtd_state_initiators(&live->arena, target);
 	r = end(tgtd, &live->arena, target);
 	if (r < 0)
 		return r;
-	print_line(stdout, "%s: session ended: %s", client->name, who);
+	print_line(stdout, "%s: session ended: %s", client->name, initiators);
 	return (int)target->n_connections;
 }
 
